@@ -1,0 +1,1 @@
+"""General-purpose machine learning as programs: one file an algorithm."""

@@ -1,0 +1,178 @@
+"""A linear solve by mixed-precision iterative refinement [Le Gallo 2018].
+
+A x = b for a symmetric positive definite A. The off-diagonal part sits in the crossbars; the diagonal stays
+digital, because it would eat the conductance range. Each outer iteration solves A z = r roughly, by conjugate
+gradients on the inexact product, adds z to x, and computes the residual r = b - A x exactly in float64. It
+converges while the spectral norm of the array's error stays under the smallest eigenvalue, however small the
+residual is to become; if it does not, the residual grows and the run says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from hetsim.algorithms.builder import Builder
+from hetsim.keys import key
+from hetsim.workload import Call, Graph, Outputs, Program, Workload, WorkloadSheet, register
+
+if TYPE_CHECKING:
+    from hetsim.workload import Array
+
+
+class RefinementSheet(WorkloadSheet):
+    """``size`` unknowns, eigenvalues geometric from 1 to ``condition_number``, random eigenvectors from ``seed``.
+
+    ``inner_tolerance`` ends the conjugate gradients, ``tolerance`` the refinement, both relative residuals.
+    """
+
+    algorithm: Literal["refinement"]
+    size: int = Field(default=500, ge=2)
+    condition_number: float = Field(default=5.0, ge=1)
+    tolerance: float = Field(default=1e-10, gt=0, lt=1)
+    inner_tolerance: float = Field(default=1e-2, gt=0, lt=1)
+    max_iterations: int = Field(default=100, ge=1)
+    max_inner_iterations: int = Field(default=50, ge=1)
+    expected_iterations: int | None = Field(default=None, ge=1)
+    expected_inner_iterations: int = Field(default=8, ge=1)
+    divergence: float = Field(default=1e3, gt=1)
+    seed: int = 0
+
+
+@register
+class Refinement(Workload):
+    """Solves a seeded system; scored by the relative residual and the error against the known solution."""
+
+    kind, sheet_type, decides = "refinement", RefinementSheet, True
+    sheet: RefinementSheet
+
+    @cached_property
+    def problem(self) -> tuple[Array, Array, Array]:
+        """A [n, n] in float64, the solution x [n], and b = A x."""
+        import numpy as np
+
+        n = self.sheet.size
+        generator = np.random.Generator(np.random.Philox(key=key(self.sheet.seed, "refinement")))
+        vectors, _ = np.linalg.qr(generator.standard_normal((n, n)))
+        matrix = (vectors * np.geomspace(1, self.sheet.condition_number, n)) @ vectors.T
+        matrix = (matrix + matrix.T) / 2
+        solution = generator.standard_normal(n)
+        return matrix, solution, matrix @ solution
+
+    @cached_property
+    def _step(self) -> Graph:
+        """One iteration of conjugate gradients: the product with the stored part is one op, the rest vectors."""
+        import numpy as np
+
+        matrix, n = self.problem[0], self.sheet.size
+        b = Builder("conjugate gradients")
+        z, r, p = (b.input(name, (1, n)) for name in "zrp")
+        rr = b.input("rr", (1, 1))
+        stored = b.constant("off_diagonal", matrix - np.diag(np.diag(matrix)), "float32")
+        diagonal = b.constant("diagonal", np.diag(matrix).reshape(1, n), "float32")
+        off = b.op("MatMul", "stored_product", p, stored, shape=(1, n))
+        q = b.op("Add", "q", off, b.op("Mul", "diagonal_product", diagonal, p))
+        curvature = b.op("ReduceSum", "curvature", b.op("Mul", "pq", p, q), shape=(1, 1), keepdims=1)
+        alpha = b.op("Div", "alpha", rr, curvature)
+        new_z = b.op("Add", "new_z", z, b.op("Mul", "alpha_p", alpha, p))
+        new_r = b.op("Sub", "new_r", r, b.op("Mul", "alpha_q", alpha, q))
+        new_rr = b.op("ReduceSumSquare", "new_rr", new_r, shape=(1, 1), keepdims=1)
+        beta = b.op("Div", "beta", new_rr, rr)
+        new_p = b.op("Add", "new_p", new_r, b.op("Mul", "beta_p", beta, p))
+        return b.graph([new_z, new_r, new_p, new_rr])
+
+    @cached_property
+    def _outer(self) -> Graph:
+        """Correct x, and compute the residual exactly in float64."""
+        matrix, _, rhs = self.problem
+        n = self.sheet.size
+        b = Builder("refinement")
+        x, z = b.input("x", (1, n), "float64"), b.input("z", (1, n))
+        wide = b.op("Cast", "z_wide", z, dtype="float64", to=11)
+        new_x = b.op("Add", "new_x", x, wide, exact=True)
+        product = b.op(
+            "MatMul", "exact_product", new_x, b.constant("matrix", matrix), shape=(1, n), exact=True
+        )
+        residual = b.op("Sub", "residual", b.constant("rhs", rhs.reshape(1, n)), product, exact=True)
+        norm = b.op("ReduceL2", "norm", residual, shape=(1, 1), exact=True, keepdims=1)
+        narrow = b.op("Cast", "residual_narrow", residual, dtype="float32", to=1)
+        square = b.op("ReduceSumSquare", "square", narrow, shape=(1, 1), keepdims=1)
+        return b.graph([new_x, norm, narrow, square])
+
+    def graphs(self) -> Sequence[Graph]:
+        return [self._step, self._outer]
+
+    def program(self, request: int, numbers: bool) -> Program:
+        if not numbers:
+            return (yield from self._timed())
+        import numpy as np
+
+        n, limit = self.sheet.size, self.sheet.tolerance
+        x, z = np.zeros((1, n)), np.zeros((1, n), "float32")
+        history: list[float] = []
+        inner: list[int] = []
+        while True:
+            out = yield Call(self._outer, {"x": x, "z": z})
+            assert out is not None
+            x, norm = out["new_x"], float(out["norm"].item())
+            history.append(norm)
+            grown = not np.isfinite(norm) or norm > self.sheet.divergence * history[0]
+            if norm <= limit * history[0] or grown or len(history) > self.sheet.max_iterations:
+                return x.ravel(), history, inner
+            z, count = yield from self._solve(out["residual_narrow"], out["square"])
+            inner.append(count)
+
+    def _solve(self, r: Array, rr: Array) -> Generator[Call, Outputs, tuple[Array, int]]:
+        """Conjugate gradients from zero, to the inner tolerance."""
+        z, p, start, count = r * 0, r, float(rr.item()), 0
+        while count < self.sheet.max_inner_iterations:
+            out = yield Call(self._step, {"z": z, "r": r, "p": p, "rr": rr})
+            assert out is not None
+            z, r, p, rr = out["new_z"], out["new_r"], out["new_p"], out["new_rr"]
+            count += 1
+            if not float(rr.item()) > self.sheet.inner_tolerance**2 * start:
+                break
+        return z, count
+
+    def _timed(self) -> Program:
+        """The expected number of iterations, without numbers."""
+        for _ in range(self.sheet.expected_iterations or 1):
+            yield Call(self._outer, {})
+            for _ in range(self.sheet.expected_inner_iterations):
+                yield Call(self._step, {})
+        yield Call(self._outer, {})
+        return None
+
+    def score(self, answers: Sequence[Any]) -> Mapping[str, float]:
+        """Iterations, the relative residual recomputed in float64, and the error of the solution."""
+        import numpy as np
+
+        matrix, solution, rhs = self.problem
+        rows = []
+        for x, history, inner in answers:
+            with np.errstate(all="ignore"):
+                residual = float(np.linalg.norm(rhs - matrix @ x) / np.linalg.norm(rhs))
+                error = float(np.linalg.norm(x - solution) / np.linalg.norm(solution))
+            rows.append({
+                "converged": float(history[-1] <= self.sheet.tolerance * history[0]),
+                "outer_iterations": len(history) - 1,
+                "inner_iterations": sum(inner),
+                "relative_residual": residual,
+                "relative_error": error,
+            })  # fmt: skip
+        return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]} if rows else {}
+
+    def remarks(self, answers: Sequence[Any]) -> Sequence[str]:
+        out = []
+        for _, history, _ in answers:
+            if history[-1] > self.sheet.tolerance * history[0]:
+                what = "diverges" if history[-1] > history[0] else "does not converge"
+                out.append(
+                    f"the refinement {what}: after {len(history) - 1} outer iterations the residual went from "
+                    f"{history[0]:.3g} to {history[-1]:.3g}; the array's error is too large for the smallest "
+                    "eigenvalue: use more levels, less programming error, or a smaller condition number"
+                )
+        return out

@@ -1,0 +1,52 @@
+"""The engine: the only part that moves time. `simulate` is its door."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from hetsim.errors import InputError
+
+if TYPE_CHECKING:
+    from hetsim.engine.run import Progress
+    from hetsim.result import Result
+    from hetsim.scenario import Scenario
+
+__all__ = ["explain", "simulate"]
+
+
+def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
+    """Run a scenario and return its answer; ``progress(done, total)`` is called after each request.
+
+    With ``repeat`` the question is asked of so many chips: the trace and the figures are the first chip's, each
+    metric becomes the mean over the chips, and ``repeats`` holds the 95 % intervals.
+    Raises InputError for a scenario that cannot run and RunError for a run that cannot finish.
+    """
+    from hetsim.engine.repeat import seeds, summarise
+    from hetsim.engine.run import Run
+    from hetsim.engine.summary import document
+    from hetsim.result import Result
+
+    if scenario.repeat > 1 and scenario.numerics == "none":
+        raise InputError.of(
+            "repeat asks several chips, and without numbers all chips are equal", "use repeat: 1"
+        )
+    started = time.perf_counter()
+    runs = []
+    for number, seed in enumerate(seeds(scenario.seed, scenario.repeat)):
+        run = Run(scenario.with_seed(seed), progress if number == 0 else None)
+        run.go()
+        runs.append((document(run, 0.0), run.meter.trace))
+    first, trace = runs[0]
+    if len(runs) > 1:
+        first.update(summarise([d for d, _ in runs]))
+        first["resolved"] = scenario.resolved()
+    first["simulator"]["wall_s"] = time.perf_counter() - started
+    return Result(first, trace)
+
+
+def explain(scenario: Scenario, op: str) -> list[dict[str, object]]:
+    """Return what an op would take on each component, and why it was placed where it was."""
+    from hetsim.engine.explain import explanation
+
+    return explanation(scenario, op)

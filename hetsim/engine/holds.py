@@ -1,0 +1,72 @@
+"""Resources that ops queue for: a core, an array, the tiles of a stored matrix."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hetsim.engine.job import Job
+
+Claim = tuple["Job", int, int]  # a job, its op, and how many of the op's holds it has already
+
+
+class Hold:
+    """A resource with ``capacity`` places, granted first come first served.
+
+    Ops whose scheduler fixed an order (`expect`) are granted in order of their planned start, even when a later
+    one is ready first; the others take places as they come. ``ripe`` are ordered ops that wait for their turn,
+    ``waiting`` the others.
+    """
+
+    __slots__ = ("_expected", "capacity", "name", "ripe", "users", "waiting")
+
+    def __init__(self, name: str, capacity: int) -> None:
+        self.name, self.capacity, self.users = name, capacity, 0
+        self.waiting: deque[Claim] = deque()
+        self._expected: list[tuple[int, int, int]] = []
+        self.ripe: dict[tuple[int, int], Claim] = {}
+
+    def expect(self, start: int, job: Job, op: int) -> None:
+        """Reserve the op's turn among the ordered ones."""
+        heapq.heappush(self._expected, (start, job.run, op))
+
+    def forget(self, job: Job, op: int) -> None:
+        """Give up a turn: the op was planned again and needs other resources."""
+        self._expected = [e for e in self._expected if e[1:] != (job.run, op)]
+        heapq.heapify(self._expected)
+        self.ripe.pop((job.run, op), None)
+
+    def claim(self, job: Job, op: int, position: int) -> bool:
+        """Take a place now (True) or queue for one."""
+        if job.ordered[op]:
+            if self.users < self.capacity and self._expected[0][1:] == (job.run, op):
+                heapq.heappop(self._expected)
+                self.users += 1
+                return True
+            self.ripe[job.run, op] = (job, op, position)
+        else:
+            if self.users < self.capacity and not self.waiting:
+                self.users += 1
+                return True
+            self.waiting.append((job, op, position))
+        return False
+
+    def next(self) -> Claim | None:
+        """Grant a free place to the next in turn, if there is one."""
+        if self.users >= self.capacity:
+            return None
+        claim = None
+        if self._expected and self._expected[0][1:] in self.ripe:
+            _, run, op = heapq.heappop(self._expected)
+            claim = self.ripe.pop((run, op))
+        elif self.waiting:
+            claim = self.waiting.popleft()
+        if claim is not None:
+            self.users += 1
+        return claim
+
+    def awaited(self) -> tuple[int, int] | None:
+        """Run and op of the ordered op that the ripe ones wait behind, for telling why a run stalls."""
+        return self._expected[0][1:] if self._expected else None

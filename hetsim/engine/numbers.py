@@ -1,0 +1,51 @@
+"""The numbers of a run: each op computed when it starts, in the arithmetic of the component it runs on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hetsim.engine.job import Job
+from hetsim.engine.meter import Meter
+from hetsim.hardware.component import Moment
+from hetsim.keys import key
+from hetsim.system import System
+from hetsim.units import TICK, ticks
+
+
+class Numbers:
+    """Holds the state of every component (conductances, wear) and the values of tensors while they are needed."""
+
+    def __init__(self, system: System, meter: Meter, seed: int, ideal: bool, threads: int) -> None:
+        self._components, self._meter, self._seed = system.components, meter, seed
+        self._ideal, self._threads = ideal, threads
+        self.states = {name: c.state(key(seed, name)) for name, c in system.components.items()}
+
+    def compute(self, job: Job, i: int, now: int) -> int:
+        """Compute op i at this time, keep its outputs, and return the ticks its setup took."""
+        op, recipe = job.graph.ops[i], job.recipes[i]
+        name = recipe.component
+        moment = Moment(
+            now * TICK, key(self._seed, name, job.request, job.call, op.name), self._ideal, self._threads
+        )
+        inputs = [
+            None if t is None else t.value if t.constant else self._value(job, t.name) for t in op.inputs
+        ]
+        outcome = self._components[name].compute(op, inputs, self.states[name], moment, recipe.plan)
+        for k, value in enumerate(outcome.outputs):
+            t = job.shape.ids[i, k]
+            if job.users[t]:
+                job.values[t] = value
+        self._meter.outcome(job, i, outcome)
+        if recipe.plan.deployment is not None:
+            self._meter.deployed.append(outcome.deployment or recipe.plan.deployment)
+        return recipe.setup if outcome.setup is None else ticks(outcome.setup)
+
+    def read(self, job: Job, i: int) -> None:
+        """Op i is done with its inputs: forget those that nobody needs any more."""
+        for _, t in job.shape.inputs[i]:
+            job.users[t] -= 1
+            if not job.users[t]:
+                del job.values[t]
+
+    def _value(self, job: Job, name: str) -> Any:
+        return job.values[job.shape.by_name[name]]

@@ -1,0 +1,172 @@
+"""One run: requests arrive, their programs emit graphs, graphs become jobs, answers come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hetsim.engine.clock import Clock
+from hetsim.engine.dispatch import Dispatcher
+from hetsim.engine.job import Job, Shape
+from hetsim.engine.lanes import Roads
+from hetsim.engine.meter import Meter
+from hetsim.engine.numbers import Numbers
+from hetsim.engine.outlook import Outlook
+from hetsim.engine.traffic import arrivals
+from hetsim.errors import InputError, RunError
+from hetsim.keys import key
+from hetsim.units import ticks
+from hetsim.workload import Call, Graph, Op, Program
+
+if TYPE_CHECKING:
+    from hetsim.scenario import Scenario
+
+Progress = Callable[[int, int], None]
+
+
+class Run:
+    """A scenario on its way: build it, `go`, then read ``meter``, ``answers`` and ``latencies``."""
+
+    def __init__(self, scenario: Scenario, progress: Progress | None = None) -> None:
+        self.scenario, self._progress = scenario, progress
+        self.system, self.workload = scenario.system(), scenario.build_workload()
+        self.total = scenario.traffic.requests or self.workload.requests
+        self.clock = Clock(scenario.max_events)
+        self.roads = Roads(self.system)
+        self.options = Options(scenario, self.system)
+        self.outlook = Outlook(self.system, self.roads, scenario.marks, self.options)
+        self.meter = Meter(self.system)
+        self.numbers: Numbers | None = None
+        if scenario.numerics != "none":
+            self.numbers = Numbers(
+                self.system, self.meter, scenario.seed, scenario.numerics == "ideal", scenario.threads
+            )
+        self.dispatcher = Dispatcher(
+            self.clock, self.system, scenario.build_scheduler(), self.outlook, self.roads, self.meter,
+            self.numbers, self._finished,
+        )  # fmt: skip
+        self.answers: dict[int, Any] = {}
+        self.dropped, self.asked, self.done = 0, 0, 0
+        self._arrivals = arrivals(scenario.traffic, key(scenario.seed, "arrivals"))
+        self._shapes: dict[Graph, Shape] = {}
+        self._programs: dict[int, tuple[Program, int, list[int]]] = {}
+        self._jobs = 0
+
+    # --- the whole ---
+
+    def go(self) -> None:
+        """Run until every request is done, or until ``max_time``."""
+        self._arrive_next()
+        limit = self.scenario.max_time
+        if limit is None:
+            self.clock.run()
+        else:
+            self.clock.run(until=max(1, ticks(limit)))
+        waiting = self.dispatcher.jobs
+        if waiting and limit is None:
+            raise RunError(f"the run stalls at {self.clock.now} ps:\n{self.dispatcher.stalled()}")
+        ends = self.meter.trace.requests["end"]
+        end = self.clock.now if waiting else max(ends, default=0)
+        self.meter.close((r for _, r in self.outlook.recipes()), self.roads, end)
+
+    @property
+    def graphs(self) -> Sequence[Graph]:
+        """The graphs that were run, in order of first appearance."""
+        return list(self._shapes)
+
+    # --- requests ---
+
+    def _arrive_next(self) -> None:
+        """Set the alarm for the next arrival, if there is one; those of this instant arrive now."""
+        while self.asked < self.total:
+            at = next(self._arrivals, None)
+            if at is None:
+                return
+            number, self.asked = self.asked, self.asked + 1
+            if at > self.clock.now:
+                self.clock.alarm(at - self.clock.now, self._arrived, number)
+                return
+            self._begin(number)
+
+    def _arrived(self, event: Any) -> None:
+        self._begin(event.payload)
+        self._arrive_next()
+
+    def _begin(self, request: int) -> None:
+        bound = self.scenario.traffic.queue
+        if bound is not None and len(self._programs) >= bound:
+            self.dropped += 1
+            return
+        program = self.workload.program(request, self.numbers is not None)
+        self._programs[request] = (program, self.clock.now, [-1, 0])
+        self._resume(request, None)
+
+    def _resume(self, request: int, outputs: Mapping[str, Any] | None) -> None:
+        """Let the program look at what came back and ask for its next graph, or end."""
+        program, _, state = self._programs[request]
+        try:
+            call = program.send(outputs) if state[1] else next(program)
+        except StopIteration as stop:
+            self._end(request, stop.value)
+            return
+        self._submit(request, call, state[1])
+        state[1] += 1
+
+    def _submit(self, request: int, call: Call, number: int) -> None:
+        shape = self._shapes.get(call.graph)
+        if shape is None:
+            shape = self._shapes[call.graph] = Shape(call.graph, len(self._shapes))
+            self.meter.graph(shape)
+        job = Job(self._jobs, request, number, shape, self.clock.now)
+        self._jobs += 1
+        if self.numbers is not None:
+            job.feed(call)
+        self.dispatcher.admit(job)
+
+    def _finished(self, job: Job) -> None:
+        """A graph is done: note it, and hand its outputs to the program."""
+        state = self._programs[job.request][2]
+        if state[0] < 0:
+            state[0] = job.start
+        self.meter.call(job, self.clock.now)
+        outputs = None
+        if self.numbers is not None:
+            outputs = {
+                tensor.name: job.values[t]
+                for tensor, t in zip(job.graph.outputs, job.shape.returned, strict=True)
+            }
+        self._resume(job.request, outputs)
+
+    def _end(self, request: int, answer: Any) -> None:
+        _, arrival, state = self._programs.pop(request)
+        if answer is not None:
+            self.answers[request] = answer
+        requests = self.meter.trace.requests
+        requests["request"].append(request)
+        requests["arrival"].append(arrival)
+        requests["start"].append(max(state[0], 0))
+        requests["end"].append(self.clock.now)
+        self.done += 1
+        if self._progress is not None:
+            self._progress(self.done, self.total)
+        if self.scenario.traffic.kind == "closed" and self.asked < self.total:
+            number, self.asked = self.asked, self.asked + 1
+            self.clock.alarm(0, self._arrived, number)
+
+
+class Options(dict[Op, Sequence[str]]):
+    """Op -> the components that may run it: those that support it and to which no pin forbids it."""
+
+    def __init__(self, scenario: Scenario, system: Any) -> None:
+        super().__init__()
+        self._scenario, self._system = scenario, system
+
+    def __missing__(self, op: Op) -> Sequence[str]:
+        refusals = {n: c.supports(op) for n, c in self._system.components.items()}
+        allowed = self._scenario.allowed(op.name)
+        names = tuple(n for n, why in refusals.items() if not why and (allowed is None or n in allowed))
+        if not names:
+            why = "; ".join(f"{n}: {why or 'not pinned there'}" for n, why in refusals.items())
+            raise InputError.of(f"no component can run op {op.name!r} ({op.kind}): {why}")
+        self[op] = names
+        return names

@@ -1,0 +1,166 @@
+"""The figures of a run: the object that ``result.json`` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import fsum
+from typing import TYPE_CHECKING, Any
+
+from hetsim.engine.run import Run
+from hetsim.units import TICK, ticks
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def document(run: Run, wall: float) -> dict[str, Any]:
+    """Return the result of a run that is over, in plain JSON types (DESIGN section 5)."""
+    from hetsim import __version__
+
+    makespan, requests = run.meter.trace.seconds, run.meter.trace.requests
+    deployed = run.meter.deployed
+    return {
+        "schema": "hetsim.result/1",
+        "scenario": run.scenario.name,
+        "seed": run.scenario.seed,
+        "makespan_s": makespan,
+        "requests": len(requests),
+        "dropped": run.dropped,
+        "throughput_per_s": len(requests) / makespan if makespan else None,
+        "latency_s": latency(run),
+        "energy_J": energy(run),
+        "deployment": {
+            "time_s": fsum(d.seconds for d in deployed),
+            "energy_J": fsum(d.joules for d in deployed),
+            "pulses": fsum(d.pulses for d in deployed),
+        },
+        "components": components(run),
+        "links": links(run),
+        "metrics": metrics(run),
+        "assignments": assignments(run),
+        "notes": notes(run),
+        "resolved": run.scenario.resolved(),
+        "simulator": {"events": run.clock.events, "wall_s": wall, "version": __version__},
+    }
+
+
+def latency(run: Run) -> dict[str, float] | None:
+    """Seconds from a request's arrival to its end, without the first ``warmup`` requests."""
+    import numpy as np
+
+    requests = run.meter.trace.requests
+    number, spent = requests.numpy("request"), requests.numpy("end") - requests.numpy("arrival")
+    spent = spent[number >= run.scenario.warmup] * TICK
+    if not len(spent):
+        return None
+    p50, p95, p99 = (float(np.percentile(spent, p)) for p in (50, 95, 99))
+    return {"mean": float(spent.mean()), "p50": p50, "p95": p95, "p99": p99, "max": float(spent.max())}
+
+
+def energy(run: Run) -> dict[str, Any]:
+    """Joules in total, by component and by category; parts add up to the total."""
+    parts = run.meter.trace.energy
+    by_component: dict[str, list[float]] = {name: [] for name in (*run.system.components, *run.system.links)}
+    by_category: dict[str, list[float]] = {}
+    for (component, category), joules in parts.items():
+        by_component[component].append(joules)
+        by_category.setdefault(category, []).append(joules)
+    dependent = run.meter.data_dependent(r for _, r in run.outlook.recipes())
+    return {
+        "total": fsum(parts.values()),
+        "static": fsum(by_category.get("static", [])),
+        "by_component": {name: fsum(p) for name, p in by_component.items()},
+        "by_category": {name: fsum(p) for name, p in sorted(by_category.items())},
+        "data_dependent": {f"{component}.{category}": j for (component, category), j in dependent.items()},
+    }
+
+
+def components(run: Run) -> dict[str, dict[str, Any]]:
+    """What each component did."""
+    makespan, parts = run.meter.trace.seconds, run.meter.trace.energy
+    ops = dict.fromkeys(run.system.components, 0)
+    for op, recipe in run.outlook.recipes():
+        ops[recipe.component] += op.operations * recipe.runs
+    out = {}
+    for name, component in run.system.components.items():
+        busy = run.meter.busy[run.outlook.index[name]] * TICK
+        joules = fsum(j for (c, _), j in parts.items() if c == name)
+        out[name] = {
+            "busy_s": busy,
+            "utilization": busy / makespan if makespan else 0.0,
+            "ops": ops[name],
+            "energy_J": joules,
+            "energy_efficiency_ops_per_J": ops[name] / joules if joules else None,
+            **{peak: float(value) for peak, value in component.peaks().items()},
+        }
+    return out
+
+
+def links(run: Run) -> dict[str, dict[str, Any]]:
+    """What crossed each link. Busy is the time in which at least one transfer occupied it."""
+    trace = run.meter.trace
+    number, start, size = (trace.transfers.numpy(c) for c in ("link", "start", "size"))
+    out = {}
+    for i, (name, link) in enumerate(run.system.links.items()):
+        mine = number == i
+        kept = {int(n): ticks(link.occupancy(int(n))) for n in set(size[mine].tolist())}
+        begins = start[mine]
+        busy = covered(begins, begins + [kept[int(n)] for n in size[mine]]) * TICK if kept else 0.0
+        out[name] = {
+            "bytes": int(size[mine].sum()),
+            "busy_s": busy,
+            "utilization": min(1.0, busy / trace.seconds) if trace.end else 0.0,
+            "energy_J": fsum(j for (place, _), j in trace.energy.items() if place == name),
+            **{peak: float(value) for peak, value in link.peaks().items()},
+        }
+    return out
+
+
+def covered(starts: Ints, ends: Ints) -> int:
+    """Length of the union of intervals, in the unit of its arguments (ticks)."""
+    import numpy as np
+
+    order = np.argsort(starts, kind="stable")
+    starts, reach = starts[order], np.maximum.accumulate(ends[order])
+    gaps = np.maximum(starts[1:] - reach[:-1], 0).sum()
+    return int(reach[-1] - starts[0] - gaps)
+
+
+def metrics(run: Run) -> dict[str, float]:
+    """What the workload scores, what the components counted, and what state they are left in."""
+    answers = [run.answers[request] for request in sorted(run.answers)]
+    out = dict(run.workload.score(answers)) if answers else {}
+    for (part, count), value in sorted(run.meter.counts.items()):
+        out[f"{part}.{count}"] = value
+    if run.numbers is not None:
+        for name, component in run.system.components.items():
+            report: Mapping[str, float] = component.report(run.numbers.states[name], run.meter.trace.seconds)
+            out.update({f"{name}.{metric}": value for metric, value in report.items()})
+    return {name: float(value) for name, value in out.items()}
+
+
+def assignments(run: Run) -> dict[str, list[str]]:
+    """Op name -> the components that ran it, both in the order in which they are given."""
+    ran: dict[str, set[str]] = {op.name: set() for graph in run.graphs for op in graph.ops}
+    for op, recipe in run.outlook.recipes():
+        if recipe.runs:
+            ran[op.name].add(recipe.component)
+    order = list(run.system.components)
+    return {op: sorted(names, key=order.index) for op, names in ran.items()}
+
+
+def notes(run: Run) -> list[str]:
+    """Remarks for a person who reads the figures."""
+    out = list(run.workload.remarks([run.answers[request] for request in sorted(run.answers)]))
+    if run.numbers is None:
+        dependent = run.meter.data_dependent(r for _, r in run.outlook.recipes())
+        for component, category in dependent:
+            out.append(f"numerics none: {component}.{category} is the datasheet's expectation, not measured")
+    if run.dropped:
+        out.append(f"{run.dropped} requests were dropped: the queue was full")
+    unfinished = run.asked - run.dropped - run.done
+    if unfinished:
+        out.append(f"{unfinished} requests were not done at max_time")
+    return out

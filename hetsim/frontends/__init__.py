@@ -1,0 +1,1 @@
+"""Frontends: outside formats become graphs. One module a format."""

@@ -1,0 +1,140 @@
+"""Workload kind ``onnx``: a network from an ONNX file; a request is the next batch of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from hetsim.errors import InputError
+from hetsim.workload import Call, Graph, Program, Workload, WorkloadSheet, register
+
+if TYPE_CHECKING:
+    from hetsim.data import Data
+    from hetsim.frontends.onnx_file import OnnxFile
+    from hetsim.workload import Array
+
+SYNTHETIC = "synthetic"
+
+
+class OnnxSheet(WorkloadSheet):
+    """A network and what goes through it.
+
+    ``onnx`` is the file, beside this one. ``data`` names a data set, or is ``synthetic`` for random inputs in
+    0..1 without labels. ``scores`` says what the outputs are held against: the labels (largest output), or
+    nothing.
+    """
+
+    onnx: str
+    data: str | None = None
+    batch: int = Field(default=1, gt=0)
+    scores: Literal["accuracy", "none"] = "accuracy"
+
+
+@register
+class Network(Workload):
+    """An ONNX network: each request runs its graph on the next ``batch`` samples, the last request on the
+    rest.
+    """
+
+    kind: ClassVar[str] = "onnx"
+    sheet_type: ClassVar[type[WorkloadSheet]] = OnnxSheet
+    sheet: OnnxSheet
+
+    def __init__(self, sheet: OnnxSheet, folder: Path | None = None) -> None:
+        super().__init__(sheet, folder)
+        self._graphs: dict[int, Graph] = {}
+        self.requests = max(-(-self._samples // sheet.batch), 1)
+
+    @cached_property
+    def _samples(self) -> int:
+        """How many samples the data have, 0 without data."""
+        if self.sheet.data in (None, SYNTHETIC):
+            return 0
+        from hetsim import data
+
+        samples = data.size(str(self.sheet.data), self.folder)
+        if samples < 1:
+            raise InputError.of(f"data {self.sheet.data!r} have no samples")
+        return samples
+
+    @cached_property
+    def _file(self) -> OnnxFile:
+        from hetsim.frontends.onnx_file import OnnxFile
+
+        return OnnxFile((self.folder or Path()) / self.sheet.onnx, self.sheet.onnx)
+
+    @cached_property
+    def _data(self) -> Data:
+        from hetsim import data
+
+        return data.load(str(self.sheet.data), self.folder)
+
+    def _graph(self, batch: int) -> Graph:
+        """One Graph object for each batch size, so that plans made for it are found again."""
+        if batch not in self._graphs:
+            from hetsim.frontends.onnx_graph import build
+
+            self._graphs[batch] = build(self._file, batch)
+        return self._graphs[batch]
+
+    def _span(self, request: int) -> tuple[int, int]:
+        """First and last (exclusive) sample of a request; requests beyond the data start over."""
+        first = request % self.requests * self.sheet.batch
+        last = first + self.sheet.batch
+        return first, min(last, self._samples) if self._samples else last
+
+    def graphs(self) -> Sequence[Graph]:
+        sizes = {stop - start for start, stop in (self._span(0), self._span(self.requests - 1))}
+        return [self._graph(size) for size in sorted(sizes, reverse=True)]
+
+    def program(self, request: int, numbers: bool) -> Program:
+        """One call; the answer is (class of each sample, its label), None without numbers or labels."""
+        start, stop = self._span(request)
+        graph = self._graph(stop - start)
+        outputs = yield Call(graph, self._feeds(graph, start, stop, request) if numbers else {})
+        if outputs is None or self.sheet.scores == "none" or self.sheet.data == SYNTHETIC:
+            return None
+        labels = self._data.labels
+        if labels is None:
+            return None
+        scores = outputs[graph.outputs[0].name].reshape(stop - start, -1)
+        return scores.argmax(axis=1), labels[start:stop]
+
+    def _feeds(self, graph: Graph, start: int, stop: int, request: int) -> Mapping[str, Array]:
+        import numpy as np
+
+        from hetsim.keys import key
+
+        if self.sheet.data is None:
+            raise InputError.of(
+                f"{self.sheet.onnx}: numbers need data",
+                "give the workload `data:` (a data set, or synthetic), or set numerics: none",
+            )
+        if self.sheet.data == SYNTHETIC:
+            return {
+                t.name: np.random.Generator(np.random.Philox(key=key(SYNTHETIC, request, t.name)))
+                .random(t.shape, np.float32)
+                .astype(t.dtype)
+                for t in graph.inputs
+            }
+        if len(graph.inputs) != 1:
+            raise InputError.of(f"{self.sheet.onnx} has {len(graph.inputs)} inputs; data feed exactly one")
+        target, samples = graph.inputs[0], self._data.inputs[start:stop]
+        if samples.size != target.size:
+            raise InputError.of(
+                f"a sample of {self.sheet.data!r} has shape {samples.shape[1:]}, "
+                f"but {self.sheet.onnx} takes {target.shape[1:]}"
+            )
+        return {target.name: np.ascontiguousarray(samples, target.dtype).reshape(target.shape)}
+
+    def score(self, answers: Sequence[tuple[Array, Array] | None]) -> Mapping[str, float]:
+        """``accuracy``: the share of samples, over all requests, whose largest output is the label's."""
+        given = [answer for answer in answers if answer is not None]
+        if not given:
+            return {}
+        right = sum(int((classes == labels).sum()) for classes, labels in given)
+        return {"accuracy": right / sum(len(labels) for _, labels in given)}

@@ -1,0 +1,1 @@
+"""Hardware laws: pure functions of datasheets. One module a kind of component."""

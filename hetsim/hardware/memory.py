@@ -1,0 +1,142 @@
+"""Memories: a port that bytes go through at a rate, and what a byte costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from hetsim.errors import InputError
+from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Sheet, Step, register
+from hetsim.units import Bandwidth, Bytes, EnergyPerByte, Ratio, Time
+
+if TYPE_CHECKING:
+    from hetsim.workload import Array, Op
+
+
+class MemorySheet(Sheet):
+    """Datasheet of a memory of equal, interleaved ``channels``.
+
+    ``bandwidth``, ``capacity`` and ``static_power`` are those of one channel; ``efficiency`` is the share of
+    the peak that streaming sustains (refresh, row misses, turn-around); ``latency`` that of one idle access.
+    """
+
+    kind: Literal["memory"] = "memory"
+    channels: int = Field(default=1, gt=0)
+    bandwidth: Bandwidth = Field(gt=0)
+    efficiency: Ratio = Field(default=1.0, gt=0, le=1)
+    latency: Time = Field(default=0.0, ge=0)
+    energy: EnergyPerByte = Field(default=0.0, ge=0)
+    capacity: Bytes | None = Field(default=None, gt=0)
+
+    @property
+    def rate(self) -> float:
+        """Sustained bandwidth of all channels in bytes per second."""
+        return self.channels * self.bandwidth * self.efficiency
+
+    @property
+    def standby(self) -> float:
+        """Static power of all channels in watts."""
+        return self.channels * self.static_power
+
+
+OwnOrNamed = Annotated[
+    Annotated[MemorySheet, Tag("own")] | Annotated[str, Tag("named")],
+    Discriminator(lambda value: "named" if isinstance(value, str) else "own"),
+]  # a datasheet's memory: built in, or the name of a memory component of the system
+
+
+def port(name: str) -> str:
+    """Name of the port of the memory component ``name``, on which demands are in bytes."""
+    return f"{name}.port"
+
+
+class Attached:
+    """The memory that a component works on: its own, or a component that it may share with others.
+
+    ``owner`` is the component's name, ``payer`` the component that pays for a byte (empty for the owner
+    itself).
+    """
+
+    def __init__(self, owner: str, memory: MemorySheet | str) -> None:
+        self.owner = owner
+        self.payer = memory if isinstance(memory, str) else ""
+        self._sheet = None if isinstance(memory, str) else memory
+
+    def bind(self, others: Mapping[str, Component[Any]]) -> None:
+        """Find the component that is named; InputError when it is missing or no memory."""
+        if not self.payer:
+            return
+        sheet = others[self.payer].sheet if self.payer in others else None
+        if not isinstance(sheet, MemorySheet):
+            raise InputError.of(
+                f"{self.owner} names memory {self.payer!r}, which is not a memory of the system",
+                "add a component of kind memory, or give it a memory of its own",
+                path=f"system.components.{self.owner}.memory",
+            )
+        self._sheet = sheet
+
+    @property
+    def shared(self) -> bool:
+        """Whether others may ask for bytes of it at the same time."""
+        return bool(self.payer)
+
+    @property
+    def port(self) -> str:
+        """Name of the port on which its bytes are asked for."""
+        return port(self.payer) if self.payer else f"{self.owner}.memory"
+
+    @property
+    def sheet(self) -> MemorySheet:
+        """Its datasheet; a named one has to be bound first."""
+        if self._sheet is None:
+            raise RuntimeError(f"{self.owner} is not bound to its memory {self.payer!r}")
+        return self._sheet
+
+    @property
+    def standby(self) -> float:
+        """Static power that the owner pays, in watts."""
+        return 0.0 if self.payer else self.sheet.standby
+
+    @property
+    def peak_power(self) -> float:
+        """Power at full bandwidth beyond standby that the owner pays, in watts."""
+        return 0.0 if self.payer else self.sheet.channels * self.sheet.bandwidth * self.sheet.energy
+
+    def step(self, name: str, size: int) -> Step:
+        """Moving so many bytes."""
+        return Step(name, size, 1 / self.sheet.rate, self.sheet.energy, "memory", self.payer)
+
+
+@register
+class Memory(Component[MemorySheet]):
+    """A memory that others use: its port is shared by all ops that demand bytes of it. It runs nothing
+    itself.
+    """
+
+    kind, sheet_type = "memory", MemorySheet
+
+    def ports(self) -> Mapping[str, float]:
+        return {port(self.name): self.sheet.rate}
+
+    def static_power(self) -> float:
+        return self.sheet.standby
+
+    def peaks(self) -> Mapping[str, float]:
+        peak = self.sheet.channels * self.sheet.bandwidth
+        return {
+            "peak_bytes_per_s": peak,
+            "peak_power_W": self.sheet.standby + peak * self.sheet.energy,
+        }
+
+    def supports(self, op: Op) -> str:
+        return "a memory runs no ops"
+
+    def plan(self, op: Op, residency: Residency) -> Plan:
+        raise NotImplementedError(self.supports(op))
+
+    def compute(
+        self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan
+    ) -> Outcome:
+        raise NotImplementedError(self.supports(op))

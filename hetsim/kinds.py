@@ -1,0 +1,127 @@
+"""Kinds: a block of a scenario file is read by the sheet of the kind that it names.
+
+A new kind of component, link, scheduler or workload registers itself; nothing here has to change.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from hetsim.errors import did_you_mean
+from hetsim.hardware.component import Sheet, kinds
+from hetsim.hardware.link import LinkSheet, link_kinds
+from hetsim.schedulers.scheduler import SchedulerSheet, scheduler_kinds
+from hetsim.workload import Workload, WorkloadSheet, registered
+
+Block = Mapping[str, Any]
+Known = Mapping[str, Any]
+
+
+@cache
+def _import_workloads() -> None:
+    for name in ("hetsim.frontends", "hetsim.algorithms"):
+        for module in pkgutil.iter_modules(importlib.import_module(name).__path__):
+            importlib.import_module(f"{name}.{module.name}")
+    for entry in importlib.metadata.entry_points(group="hetsim.workloads"):
+        entry.load()
+
+
+def workload_kinds() -> Mapping[str, type[Workload]]:
+    """Every registered kind: frontends, algorithms, and the entry points ``hetsim.workloads`` of others."""
+    _import_workloads()
+    return registered()
+
+
+def named_kind(block: Block, known: Known) -> tuple[str, str]:
+    """The key that says what a block is, and its kind."""
+    return "kind", str(block.get("kind", ""))
+
+
+def workload_kind(block: Block, known: Known) -> tuple[str, str]:
+    """The kind of a workload: the value of ``algorithm``, else the kind whose name is a key of the block."""
+    if "algorithm" in block:
+        return "algorithm", str(block["algorithm"])
+    return next(((kind, kind) for kind in known if block.get(kind) is not None), ("", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Marks a pydantic field that is read by the sheet of its registered kind.
+
+    ``noun`` names such a block to a person, ``table`` lists the kinds, ``find`` tells a block's kind;
+    ``default`` is the kind of a block that does not say.
+    """
+
+    noun: str
+    table: Callable[[], Mapping[str, Any]]
+    find: Callable[[Block, Known], tuple[str, str]] = named_kind
+    default: str = ""
+
+    def sheet_type(self, block: Any) -> type[BaseModel] | None:
+        """The sheet that reads the block, None when its kind is not known."""
+        known = self.table()
+        kind = (self.find(block, known)[1] or self.default) if isinstance(block, Mapping) else ""
+        sheet: type[BaseModel] | None = known[kind].sheet_type if kind in known else None
+        return sheet
+
+    def read(self, block: Any) -> BaseModel:
+        """A block of plain data to its validated sheet."""
+        if isinstance(block, BaseModel):
+            return block
+        if not isinstance(block, Mapping):
+            raise ValueError(f"{block!r} is not a mapping; a {self.noun} is written as {{key: value, …}}")
+        sheet = self.sheet_type(block)
+        if sheet is None:
+            raise self._unknown(block)
+        if self.default and "kind" not in block:
+            block = {"kind": self.default, **block}
+        return sheet.model_validate(block)
+
+    def _unknown(self, block: Block) -> ValidationError:
+        known = self.table()
+        key, kind = self.find(block, known)
+        if kind:
+            what, hint = f"no {self.noun} is of kind {kind!r}", did_you_mean(kind, known)
+        else:
+            what, hint = f"it does not say what {self.noun} it is", did_you_mean("", known)
+        place = (key,) if key in block else ()
+        error = PydanticCustomError("kind", "{what}", {"what": what, "hint": hint})
+        return ValidationError.from_exception_data(
+            self.noun, [InitErrorDetails(type=error, loc=place, input=block)]
+        )
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.read,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda sheet, info: sheet.model_dump(mode=info.mode), info_arg=True
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        used = {
+            "type": "object",
+            "required": ["use"],
+            "properties": {"use": {"type": "string"}, "override": {"type": "object"}},
+        }
+        sheets = [kind.sheet_type for kind in self.table().values()]
+        return {"anyOf": [used, *(handler(sheet.__pydantic_core_schema__) for sheet in sheets)]}
+
+
+ComponentBlock = Annotated[Sheet, Registered("component", kinds)]
+LinkBlock = Annotated[LinkSheet, Registered("link", link_kinds)]
+SchedulerBlock = Annotated[SchedulerSheet, Registered("scheduler", scheduler_kinds, default="heft")]
+WorkloadBlock = Annotated[WorkloadSheet, Registered("workload", workload_kinds, workload_kind)]

@@ -1,0 +1,195 @@
+"""What the ONNX operators cost: multiply-accumulates and element-wise operations, from shapes alone.
+
+Counting rules. A MAC is counted in convolutions and matrix products, padding included, since hardware
+multiplies it too. Everything else is element-wise: an addition, multiplication, division, comparison or
+selection is one operation, and so is an elementary function (exp, log, sqrt, power, tanh, erf). Moving or
+reshaping data is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hetsim.workload import Matrix, Tensor
+
+OPSET = 21  # ops have the form of this opset; later ones changed nothing in the operators known here
+ACTIVATIONS = ("Relu", "Clip", "Sigmoid", "Tanh")  # may be fused behind a matrix product
+MATRIX_OPERATORS = ("Conv", "Gemm", "MatMul")
+VIEWS = (
+    "Flatten",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Identity",
+    "Dropout",
+)  # the same numbers in another shape
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """An operator applied: its attributes, and its inputs (None where left out) and outputs."""
+
+    attributes: Mapping[str, Any]
+    inputs: Sequence[Tensor | None]
+    outputs: Sequence[Tensor]
+
+    @property
+    def taken(self) -> int:
+        """Elements of the first input."""
+        return self.source.size
+
+    @property
+    def made(self) -> int:
+        """Elements of the first output."""
+        return self.outputs[0].size
+
+    @property
+    def source(self) -> Tensor:
+        """The first input."""
+        return self.given(0)
+
+    def given(self, position: int) -> Tensor:
+        """The input at a position that the operator demands."""
+        tensor = self.inputs[position]
+        assert tensor is not None
+        return tensor
+
+    def has(self, position: int) -> bool:
+        """Whether an optional input is given."""
+        return len(self.inputs) > position and self.inputs[position] is not None
+
+
+Rule = Callable[[Shapes], tuple[int, int]]  # -> (macs, element_ops)
+
+
+def _conv(op: Shapes) -> tuple[int, int]:
+    return op.made * math.prod(op.given(1).shape[1:]), op.made * op.has(2)
+
+
+def _conv_transpose(op: Shapes) -> tuple[int, int]:
+    return op.taken * math.prod(op.given(1).shape[1:]), op.made * op.has(2)
+
+
+def _gemm(op: Shapes) -> tuple[int, int]:
+    depth = op.source.shape[0 if op.attributes.get("transA") else 1]
+    scaling = op.made * (op.attributes.get("alpha", 1.0) != 1.0)
+    if op.has(2):
+        scaling += op.made + op.given(2).size * (op.attributes.get("beta", 1.0) != 1.0)
+    return op.made * depth, scaling
+
+
+def _matmul(op: Shapes) -> tuple[int, int]:
+    return op.made * op.source.shape[-1], 0
+
+
+def _each(count: int) -> Rule:
+    """So many operations for each element made."""
+    return lambda op: (0, count * op.made)
+
+
+def _fold(op: Shapes) -> tuple[int, int]:
+    """Several inputs, broadcast and combined two at a time."""
+    return 0, (len(op.inputs) - 1) * op.made
+
+
+def _mean(op: Shapes) -> tuple[int, int]:
+    return 0, len(op.inputs) * op.made
+
+
+def _window(extra: int) -> Rule:
+    """A window's elements combined two at a time, and so many operations more (the mean's division)."""
+    return lambda op: (0, op.made * (math.prod(op.attributes["kernel_shape"]) - 1 + extra))
+
+
+def _reduced(before: int, after: int) -> Rule:
+    """All inputs combined down to the outputs, with some operations on each before and after."""
+    return lambda op: (0, before * op.taken + op.taken - op.made + after * op.made)
+
+
+def _softmax(per_row: int) -> Rule:
+    """Along rows of n: maximum n-1, subtract n, exp n, sum n-1, divide (or, for the logarithm, subtract)
+    n.
+    """
+
+    def rule(op: Shapes) -> tuple[int, int]:
+        rows = op.made // max(op.source.shape[op.attributes.get("axis", -1)], 1)
+        return 0, 5 * op.made + per_row * rows
+
+    return rule
+
+
+def _local_response(op: Shapes) -> tuple[int, int]:
+    """Square, sum of the neighbourhood, multiply, add, power, divide [Krizhevsky 2012, section 3.3]."""
+    return 0, op.made * (op.attributes["size"] + 4)
+
+
+RULES: Mapping[str, Rule] = {
+    "Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul,
+    **dict.fromkeys(("Concat", "Pad", "Transpose", "Slice", "Split", "Gather", "Expand", "Tile", "Cast",
+                     "DepthToSpace", "SpaceToDepth", *VIEWS), _each(0)),
+    **dict.fromkeys(("Relu", "Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round",
+                     "Sign", "Erf", "Tanh", "Sin", "Cos", "Not", "Add", "Sub", "Mul", "Div", "Pow", "Mod",
+                     "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor",
+                     "Where"), _each(1)),
+    "LeakyRelu": _each(2), "PRelu": _each(2), "Clip": _each(2),  # compare or clip twice; compare and multiply
+    "Elu": _each(4), "Softplus": _each(3), "Sigmoid": _each(4),  # negate, exp, add, divide
+    "HardSigmoid": _each(4), "HardSwish": _each(5), "Gelu": _each(5),
+    "Sum": _fold, "Max": _fold, "Min": _fold, "Mean": _mean,
+    "BatchNormalization": _each(2),  # one scale and one shift, prepared beforehand
+    "InstanceNormalization": _each(8),  # mean 1, variance 3, normalise 2, scale and shift 2
+    "LayerNormalization": _each(8),
+    "LRN": _local_response, "Softmax": _softmax(-2), "LogSoftmax": _softmax(-1),
+    "MaxPool": _window(0), "AveragePool": _window(1),
+    "GlobalMaxPool": _reduced(0, 0), "GlobalAveragePool": _reduced(0, 1),
+    "ReduceSum": _reduced(0, 0), "ReduceMax": _reduced(0, 0), "ReduceMin": _reduced(0, 0),
+    "ReduceProd": _reduced(0, 0), "ReduceMean": _reduced(0, 1), "ReduceSumSquare": _reduced(1, 0),
+    "ReduceL1": _reduced(1, 0), "ReduceL2": _reduced(1, 1),
+    "ArgMax": _reduced(0, 0), "ArgMin": _reduced(0, 0),
+}  # fmt: skip
+
+
+def arithmetic(
+    kind: str,
+    attributes: Mapping[str, Any],
+    inputs: Sequence[Tensor | None],
+    outputs: Sequence[Tensor],
+) -> tuple[int, int]:
+    """MACs and element-wise operations of an operator; KeyError for one without a rule."""
+    return RULES[kind](Shapes(attributes, inputs, outputs))
+
+
+def fused_operations(activation: str, output: Tensor) -> int:
+    """Element-wise operations of an activation fused behind an op; bounds of a Clip in brackets are
+    ignored.
+    """
+    return RULES[activation.partition("(")[0]](Shapes({}, (output,), (output,)))[1]
+
+
+def matrix_view(
+    kind: str,
+    attributes: Mapping[str, Any],
+    inputs: Sequence[Tensor | None],
+    outputs: Sequence[Tensor],
+) -> Matrix | None:
+    """The operator as products of vectors with a matrix, None for one that is no such thing."""
+    if kind not in MATRIX_OPERATORS:
+        return None
+    a, b, output = inputs[0], inputs[1], outputs[0]
+    assert a is not None and b is not None
+    if kind == "Conv":
+        groups = int(attributes.get("group", 1))
+        vectors = output.size // output.shape[1]
+        stored = b if b.constant else None
+        return Matrix(math.prod(b.shape[1:]), b.shape[0] // groups, vectors, groups, stored)
+    depth = a.shape[0 if kind == "Gemm" and attributes.get("transA") else -1]
+    for operand in (b, a):
+        if operand.constant and len(operand.shape) == 2 and not (a.constant and b.constant):
+            columns = operand.size // depth
+            return Matrix(depth, columns, output.size // columns, 1, operand)
+    if len(a.shape) < 2 or len(b.shape) < 2:
+        return Matrix(depth, 1, output.size)
+    groups = math.prod(output.shape[:-2])
+    return Matrix(depth, output.shape[-1], output.shape[-2], groups)

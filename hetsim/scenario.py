@@ -1,0 +1,243 @@
+"""A scenario: a whole question, read from a file, checked, and made into what the engine runs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
+
+from hetsim import rules
+from hetsim.diagnosis import problems
+from hetsim.document import Node, Source, of
+from hetsim.errors import InputError, Problem
+from hetsim.hardware.component import kinds
+from hetsim.hardware.link import link_kinds
+from hetsim.kinds import (
+    ComponentBlock,
+    LinkBlock,
+    SchedulerBlock,
+    WorkloadBlock,
+    workload_kind,
+    workload_kinds,
+)
+from hetsim.placement import pinned
+from hetsim.resolve import edited, files_of, opened, with_times
+from hetsim.schedulers.scheduler import Scheduler, scheduler_kinds
+from hetsim.system import System
+from hetsim.traffic import Batch, Traffic
+from hetsim.units import Amount, Ratio, Time
+from hetsim.workload import Workload
+
+__all__ = ["Expectation", "Parts", "Scenario", "Traffic", "load"]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+
+class Parts(_Form):
+    """The system of a scenario. ``host`` is where inputs start and programs run: by default the first CPU."""
+
+    host: str | None = None
+    components: Mapping[str, ComponentBlock] = Field(min_length=1)
+    links: Mapping[str, LinkBlock] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_cpu_is_host(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or data.get("host") is not None:
+            return data
+        parts = data.get("components")
+        blocks = parts.items() if isinstance(parts, Mapping) else ()
+        cpus = [name for name, block in blocks if isinstance(block, Mapping) and block.get("kind") == "cpu"]
+        return {**data, "host": cpus[0] if cpus else None}
+
+
+class Expectation(_Form):
+    """A published or demanded answer: ``value`` within a relative tolerance, or bounds, of a result's metric.
+
+    ``known_miss`` says why a prediction that misses is kept.
+    """
+
+    metric: str = Field(min_length=1)
+    value: Amount | None = None
+    within: Ratio | None = None
+    min: Amount | None = None
+    max: Amount | None = None
+    source: str = ""
+    known_miss: str = ""
+
+    @model_validator(mode="after")
+    def _expects_something(self) -> Self:
+        if self.value is None and self.min is None and self.max is None:
+            raise ValueError("nothing is expected: give min, max, or value and within")
+        if (self.value is None) != (self.within is None):
+            raise ValueError("value and within belong together, such as value: 2 mJ, within: 10 %")
+        return self
+
+
+class Scenario(_Form):
+    """The whole question. `load` makes one from a file; the fields are those of the file.
+
+    ``repeat`` asks the same of several chips (seeds); ``marks`` is how many times a streaming op announces
+    progress; ``warmup`` requests are left out of latency statistics; ``threads`` are onnxruntime's.
+    """
+
+    description: str = ""
+    seed: StrictInt = Field(default=0, ge=0)
+    repeat: StrictInt = Field(default=1, ge=1)
+    parts: Parts = Field(alias="system")
+    workload: WorkloadBlock
+    traffic: Traffic = Batch()
+    scheduler: SchedulerBlock = Field(default_factory=dict, validate_default=True)
+    numerics: Literal["analog", "ideal", "none"] = "analog"
+    sweep: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
+    expect: tuple[Expectation, ...] = ()
+    marks: StrictInt = Field(default=4, ge=1)
+    warmup: StrictInt = Field(default=0, ge=0)
+    max_time: Time | None = Field(default=None, gt=0)
+    max_events: Annotated[StrictInt, Field(ge=1)] | None = None
+    threads: StrictInt = Field(default=1, ge=1)
+
+    _tree: Node = PrivateAttr(default_factory=lambda: Node({}, Source("scenario", Path())))
+    _name: str = PrivateAttr(default="scenario")
+
+    # --- what the engine runs ---
+
+    @property
+    def name(self) -> str:
+        """The scenario's name in the library, or that of its file."""
+        return self._name
+
+    def system(self) -> System:
+        """The components and links, built from their datasheets."""
+        part_kinds, link_types = kinds(), link_kinds()
+        components, links = {}, {}
+        for name, sheet in self.parts.components.items():
+            with self._placing(f"system.components.{name}"):
+                components[name] = part_kinds[sheet.kind](name, sheet)
+        for name, link in self.parts.links.items():
+            with self._placing(f"system.links.{name}"):
+                links[name] = link_types[link.kind](name, link)
+        return System(components, links, self.parts.host)
+
+    def build_workload(self) -> Workload:
+        """The workload; files that its block names are found beside the file that names them."""
+        known = workload_kinds()
+        block = self._tree.place(("workload",))
+        folder, found = files_of(block)
+        kind = workload_kind(self.workload.model_dump(), known)[1]
+        with self._placing("workload"):
+            return known[kind](self.workload.model_copy(update=found), folder)
+
+    def build_scheduler(self) -> Scheduler[Any]:
+        """A fresh scheduler for one run."""
+        with self._placing("scheduler"):
+            return scheduler_kinds()[self.scheduler.kind](self.scheduler, self.seed)
+
+    def allowed(self, op: str) -> tuple[str, ...] | None:
+        """The components to which an op is pinned, None when it may go anywhere."""
+        return pinned(self.scheduler.pin, op)
+
+    def with_seed(self, seed: int) -> Self:
+        """The same question with another seed."""
+        other = self.model_copy(update={"seed": seed})
+        other._tree = self._tree.put(("seed",), of(seed, self._tree.source))
+        return other
+
+    # --- what a person asks of it ---
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain JSON data, every default and datasheet filled in: `load` makes the same scenario of it."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def points(self) -> list[tuple[dict[str, Any], Self]]:
+        """Every point of the sweep: what is set, and the scenario without axes; the last axis is fastest."""
+        base = self._tree.without("sweep")
+        axes = [(path, self._tree.place(("sweep", path)).value) for path in self.sweep]
+        columns = [[(path, node) for node in nodes] for path, nodes in axes if isinstance(nodes, list)]
+        found, wrong = [], list[Problem]()
+        for point in itertools.product(*columns):
+            try:
+                tree = base
+                for path, node in point:
+                    tree = tree.put(path.split("."), node)
+                found.append(({path: node.plain() for path, node in point}, type(self)._of(tree, self._name)))
+            except InputError as error:
+                wrong += [self._placed(problem, "sweep") for problem in error.problems]
+        if wrong:
+            raise InputError(dict.fromkeys(wrong))
+        return found
+
+    def check(self, workload: Workload | None = None) -> None:
+        """Raise InputError for all that can be known to be wrong before the run: this needs the graphs.
+
+        ``workload`` is one that was built from this scenario, so as not to build it again.
+        """
+        system = self.system()
+        workload = workload or self.build_workload()
+        found = list(rules.iterations_are_expected(self, workload))
+        with self._placing("workload"):
+            graphs = workload.graphs()
+        for rule in rules.GRAPHS:
+            found += rule(self, graphs, system)
+        self._refuse(found)
+
+    # --- where things stand in the file ---
+
+    @classmethod
+    def _of(cls, tree: Node, name: str) -> Self:
+        """The scenario that a resolved tree describes."""
+        tree = with_times(tree)
+        try:
+            scenario = cls.model_validate(tree.plain())
+        except ValidationError as error:
+            raise InputError(problems(error, tree, cls)) from None
+        scenario._tree, scenario._name = tree, name
+        scenario._refuse(problem for rule in rules.FORM for problem in rule(scenario))
+        return scenario
+
+    def _refuse(self, found: Iterable[Problem]) -> None:
+        placed = [self._placed(problem, "") for problem in found]
+        if placed:
+            raise InputError(placed)
+
+    def _placed(self, problem: Problem, path: str) -> Problem:
+        path = problem.path or path
+        node = self._tree.place(path.split("."))
+        return problem.at(node.source.file, node.line, path)
+
+    @contextmanager
+    def _placing(self, path: str) -> Iterator[None]:
+        """Give an InputError that is raised within the file and line of a path."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError(self._placed(problem, path) for problem in error.problems) from None
+
+
+def load(
+    source: str | Path | Mapping[str, Any], sets: Sequence[str] = (), seed: int | None = None
+) -> Scenario:
+    """Return the scenario of a name in the library, of a path (YAML or ``result.json``), or of plain data.
+
+    ``sets`` are ``PATH=VALUE`` changes of the resolved scenario, ``seed`` replaces its seed. Raises
+    InputError with everything that is wrong.
+    """
+    tree, name = opened(source)
+    tree = edited(tree, sets)
+    if seed is not None:
+        tree = tree.put(("seed",), of(seed, Source("--seed")))
+    return Scenario._of(tree, name)

@@ -1,0 +1,89 @@
+"""Traffic: when requests arrive, and how many."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sized
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    field_validator,
+    model_validator,
+)
+
+from hetsim.units import Frequency, Time
+
+
+class _Requests(BaseModel):
+    """What all traffic has in common.
+
+    ``requests`` is how many there are (default: as many as the data need); ``queue`` bounds how many may be
+    waiting or served at once: an arrival beyond it is dropped, and counted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+    requests: Annotated[StrictInt, Field(ge=1)] | None = None
+    queue: Annotated[StrictInt, Field(ge=1)] | None = None
+
+
+class Batch(_Requests):
+    """All requests are there at t = 0."""
+
+    kind: Literal["batch"] = "batch"
+
+
+class Closed(_Requests):
+    """``concurrency`` requests at a time: a new one arrives when one completes."""
+
+    kind: Literal["closed"] = "closed"
+    concurrency: StrictInt = Field(default=1, ge=1)
+
+
+class Poisson(_Requests):
+    """Independent arrivals at a mean ``rate``."""
+
+    kind: Literal["poisson"] = "poisson"
+    rate: Frequency = Field(gt=0)
+
+
+class Replay(_Requests):
+    """Arrivals at given ``times``; in a scenario, ``file`` names a CSV file with one time a line instead."""
+
+    kind: Literal["trace"] = "trace"
+    times: tuple[Time, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_many_as_times(cls, data: Any) -> Any:
+        if (
+            isinstance(data, Mapping)
+            and data.get("requests") is None
+            and isinstance(data.get("times"), Sized)
+        ):
+            return {**data, "requests": len(data["times"]) or None}
+        return data
+
+    @field_validator("times")
+    @classmethod
+    def _in_order(cls, times: tuple[float, ...]) -> tuple[float, ...]:
+        for i, (before, after) in enumerate(itertools.pairwise(times), 1):
+            if after < before:
+                raise ValueError(
+                    f"arrival {i} ({after!r} s) is before the one that precedes it ({before!r} s)"
+                )
+        return times
+
+
+def _batch_by_default(data: Any) -> Any:
+    return {"kind": "batch", **data} if isinstance(data, Mapping) else data
+
+
+Traffic = Annotated[
+    Batch | Closed | Poisson | Replay, Field(discriminator="kind"), BeforeValidator(_batch_by_default)
+]

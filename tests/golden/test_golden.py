@@ -1,0 +1,35 @@
+"""Every shipped scenario against its stored answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.golden.store import FOLDER, SCENARIOS, answer
+
+TIGHT, LOOSE = 1e-9, 0.02  # times and planned energies; what is computed in floating point on another machine
+COMPUTED = ("metrics", "data_dependent", "array", "program", "deployment", "total", "by_component")
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from leaves(value, f"{path}/{key}")
+    else:
+        yield path, tree
+
+
+@pytest.mark.parametrize("name", [path.stem for path in SCENARIOS])
+def test_the_answer_is_the_stored_one(name: str) -> None:
+    stored = dict(leaves(json.loads((FOLDER / f"{name}.json").read_text())))
+    found = dict(leaves(json.loads(json.dumps(answer(name)))))
+    assert found.keys() == stored.keys()
+    for path, value in stored.items():
+        if isinstance(value, float):
+            loose = any(word in path for word in COMPUTED)
+            assert found[path] == pytest.approx(value, rel=LOOSE if loose else TIGHT, abs=1e-15), path
+        else:
+            assert found[path] == value, path
