@@ -12,11 +12,11 @@ WORKERS ?= auto
 OUT ?= out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types bench docs docs-check wheel-check clean
+.PHONY: help demo test test-all lint types bench figures tables docs docs-check wheel-check clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
-	@echo 'lint types bench docs docs-check wheel-check clean: see CONTRIBUTING.md'
+	@echo 'lint types bench figures tables docs docs-check wheel-check clean: see CONTRIBUTING.md'
 
 # --- setting up: done once, and again when pyproject.toml changes ---
 
@@ -59,8 +59,14 @@ types: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(PYTEST) tests/benchmarks --benchmark-only
 
+figures: $(VENV)/.dev
+	@$(BIN)/python tools/readme_figures.py
+
+tables: $(VENV)/.dev
+	@$(BIN)/python tools/file_tables.py
+
 docs: $(VENV)/.dev
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
 docs-check: $(VENV)/.dev

@@ -133,9 +133,7 @@ class _Filler:
             return replace(node, value=children)
         if not isinstance(node.value, dict):
             return node
-        own = {
-            key: self.fill(child, (*path, key), chain) for key, child in node.value.items() if key != "use"
-        }
+        own = {key: self.fill(child, (*path, key), chain) for key, child in node.value.items() if key != "use"}
         used = node.value.get("use")
         if used is None:
             return replace(node, value=own)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -55,6 +56,10 @@ def _place(tree: Node, detail: ErrorDetails) -> tuple[tuple[Key, ...], Node]:
         if child is not None:
             node = child
             path.append(part)
+    if detail["type"] == "union_tag_invalid":
+        tag = str(detail["ctx"]["discriminator"]).strip("'")
+        node = node.place((tag,))
+        path.append(tag)
     if detail["type"] == "missing":
         path.append(detail["loc"][-1])
     return tuple(path), node
@@ -103,42 +108,42 @@ def _shown(node: Node) -> str:
 
 def _fields(model: type[BaseModel], tree: Node, path: Sequence[Key]) -> list[str]:
     """The keys that a file may have at a path, from the models that read it."""
-    types, node = [model], tree
-    readers: list[tuple[Any, Sequence[Any]]] = [(model, ())]
+    readers, node = list[Any]([model]), tree
     for part in path:
-        readers = [inner for kind, marks in readers for inner in _inside(kind, marks, part)]
         child = node.child(part)
         node = child if child is not None else node
-        readers = [(_read_by(kind, marks, node), ()) for kind, marks in readers]
-    types = [found for kind, _ in readers for found in _models(kind)]
-    return [f.alias or name for m in types for name, f in m.model_fields.items()]
+        readers = [inner for reader in readers for inner in _inside(reader, part, node)]
+    models = [found for reader in readers for found in _models(reader) if _reads(found, node)]
+    return [field.alias or name for found in models for name, field in found.model_fields.items()]
 
 
-def _read_by(kind: Any, marks: Sequence[Any], node: Node) -> Any:
-    """The sheet of the registered kind, where a field is read by one; else the field's own type."""
-    for mark in marks:
-        if isinstance(mark, Registered):
-            return mark.sheet_type(node.plain())
-    return kind
-
-
-def _inside(kind: Any, marks: Sequence[Any], part: Key) -> Iterator[tuple[Any, Sequence[Any]]]:
-    """The types that a key or position of a value of the type may have."""
-    for model in _models(kind):
+def _inside(reader: Any, part: Key, node: Node) -> Iterator[Any]:
+    """The types that read ``node``, which stands under a key or position of what ``reader`` reads."""
+    models = list(_models(reader))
+    for model in models:
         for name, field in model.model_fields.items():
             if part in (name, field.alias):
-                yield field.annotation, field.metadata
-    arguments = [a for a in get_args(kind) if a is not Ellipsis and a is not str]
-    if not list(_models(kind)):
-        yield from (
-            (get_args(a)[0], a.__metadata__) if hasattr(a, "__metadata__") else (a, ()) for a in arguments
-        )
+                yield _registered(field.annotation, field.metadata, node)
+    for argument in () if models else get_args(reader):
+        marks = getattr(argument, "__metadata__", ())
+        yield _registered(argument, marks, node)
+
+
+def _registered(kind: Any, marks: Sequence[Any], node: Node) -> Any:
+    """The sheet of the block's kind where a field is read by one, else the field's own type."""
+    return next((mark.sheet_type(node.plain()) for mark in marks if isinstance(mark, Registered)), kind)
 
 
 def _models(kind: Any) -> Iterator[type[BaseModel]]:
-    """The models among the members of a type."""
+    """The model that a type is, or those among the members of a union."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         yield kind
-    elif type(None) in get_args(kind) or hasattr(kind, "__metadata__"):
+    elif get_origin(kind) in (Annotated, Union, UnionType):
         for member in get_args(kind):
             yield from _models(member)
+
+
+def _reads(model: type[BaseModel], node: Node) -> bool:
+    """Whether a member of a union is the one that the block's ``kind`` asks for."""
+    kind, asked = model.model_fields.get("kind"), node.child("kind")
+    return kind is None or asked is None or kind.default == asked.value

@@ -192,9 +192,7 @@ class _Builder:
         self.open.discard(id(yaml))
         return Node(value, self.source, line)
 
-    def value(
-        self, yaml: YamlNode, line: int, path: tuple[Key, ...]
-    ) -> Scalar | dict[str, Node] | list[Node]:
+    def value(self, yaml: YamlNode, line: int, path: tuple[Key, ...]) -> Scalar | dict[str, Node] | list[Node]:
         tag = str(yaml.tag).removeprefix("tag:yaml.org,2002:")
         if tag == "map" and isinstance(yaml.value, list):
             return self.mapping(yaml, path)

@@ -19,8 +19,8 @@ class Problem:
     path: str = ""
 
     def at(self, file: str = "", line: int | None = None, path: str = "") -> Problem:
-        """The same problem with the place filled in where it has none yet."""
-        if self.file:
+        """The same problem with its place filled in; a problem of another file keeps its own."""
+        if self.file and self.file != file:
             return self
         return replace(self, file=file, line=self.line or line, path=self.path or path)
 

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 def rounded(x: Array, form: str) -> Array:
-    """Round to the nearest number of a format (``fp64 fp32 fp16 bf16``), ties to even; integers stay as
-    they are.
+    """Round to the nearest number of a format (``fp64 fp32 fp16 bf16``), ties to even; integers stay.
 
     The result is float32, or float64 for ``fp64``. Numbers beyond the format's range become infinite.
     """
@@ -35,9 +34,7 @@ def rounded(x: Array, form: str) -> Array:
 
 
 def _bfloat16(x: Array) -> Array:
-    """Keep the upper half of a float32's bits; adding half of what is dropped, less one at even, rounds to
-    even.
-    """
+    """Keep the upper half of a float32; adding half of the rest, less one at even, rounds to even."""
     bits = np.ascontiguousarray(x).view(np.uint32)
     upper = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
     return np.where(np.isnan(x), x, upper.view(np.float32))
@@ -57,9 +54,7 @@ def quantised(x: Array, bits: int = 8, axis: int | tuple[int, ...] | None = None
 
 
 def product(x: Array, w: Array) -> Array:
-    """``x @ w`` on one BLAS thread, since its sums change with the number of threads. Stacks as
-    `numpy.matmul`.
-    """
+    """``x @ w``, stacked as in `numpy.matmul`, on one BLAS thread: sums change with their number."""
     with one_blas_thread():
         result: Array = np.matmul(x, w)
     return result

@@ -95,13 +95,9 @@ class Registered:
             what, hint = f"it does not say what {self.noun} it is", did_you_mean("", known)
         place = (key,) if key in block else ()
         error = PydanticCustomError("kind", "{what}", {"what": what, "hint": hint})
-        return ValidationError.from_exception_data(
-            self.noun, [InitErrorDetails(type=error, loc=place, input=block)]
-        )
+        return ValidationError.from_exception_data(self.noun, [InitErrorDetails(type=error, loc=place, input=block)])
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
             self.read,
             serialization=core_schema.plain_serializer_function_ser_schema(

@@ -57,9 +57,7 @@ def run(op: Op, inputs: Sequence[Array | None], threads: int = 1) -> tuple[Array
 
 
 def _as_stated(op: Op, inputs: Sequence[Array | None]) -> list[Array | None]:
-    """Inputs in the shapes that the op states (it may read a tensor as a view) and the dtype they are
-    carried in.
-    """
+    """Inputs in the shapes that the op states (it may read a view), in the dtype they are carried in."""
     return [
         None if x is None or t is None else np.ascontiguousarray(x, carried(x.dtype.name)).reshape(t.shape)
         for x, t in zip(inputs, op.inputs, strict=True)
@@ -106,14 +104,10 @@ def _session(
             [described(name, dtype) for name, dtype in zip(results, outputs, strict=True)],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
-        return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         what = f"operator {kind} on {', '.join(d or 'nothing' for d in inputs)}"
-        raise InputError.of(
-            f"{what} cannot be computed: {_first_line(error)}", "use numerics: none"
-        ) from None
+        raise InputError.of(f"{what} cannot be computed: {_first_line(error)}", "use numerics: none") from None
 
 
 def _first_line(error: Exception) -> str:
@@ -144,8 +138,7 @@ def clip_bounds(activation: str) -> tuple[float, float]:
 
 
 def lower(op: Op, inputs: Sequence[Array | None]) -> tuple[Array, Array]:
-    """A Conv, Gemm or MatMul with a stored operand as one product: X [M, K], W [K, N], so that ``X @ W``
-    is the op.
+    """A Conv, Gemm or MatMul with a stored operand as a product X @ W: X [M, K] and W [K, N].
 
     M, K, N are ``vectors``, ``rows`` and ``columns`` of ``op.matrix``; with several groups both have a
     leading axis for them: X [G, M, K], W [G, K, N]. Bias, alpha and activation are left out: see `finish`.
@@ -168,9 +161,7 @@ def lower(op: Op, inputs: Sequence[Array | None]) -> tuple[Array, Array]:
 
 
 def lift(op: Op, y: Array) -> Array:
-    """The product Y [M, N] (or [G, M, N]) of what `lower` gave, in the shape in which the operator gives
-    it.
-    """
+    """The product Y [M, N] (or [G, M, N]) of what `lower` gave, in the operator's own shape."""
     at = _stored(op)
     source = op.inputs[1 - at]
     assert source is not None and op.matrix is not None
@@ -228,8 +219,7 @@ def _places(op: Op, sizes: Sequence[int]) -> tuple[int, ...]:
     kernel, n = kernel_tensor.shape[2:], len(sizes)
     strides, dilations, pads = _geometry(op, n)
     return tuple(
-        (sizes[d] + pads[d] + pads[d + n] - dilations[d] * (kernel[d] - 1) - 1) // strides[d] + 1
-        for d in range(n)
+        (sizes[d] + pads[d] + pads[d + n] - dilations[d] * (kernel[d] - 1) - 1) // strides[d] + 1 for d in range(n)
     )
 
 

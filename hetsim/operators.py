@@ -110,15 +110,18 @@ def _reduced(before: int, after: int) -> Rule:
 
 
 def _softmax(per_row: int) -> Rule:
-    """Along rows of n: maximum n-1, subtract n, exp n, sum n-1, divide (or, for the logarithm, subtract)
-    n.
-    """
+    """Along rows of n: maximum n-1, subtract n, exp n, sum n-1, divide n; or subtract n and 1 logarithm."""
 
     def rule(op: Shapes) -> tuple[int, int]:
         rows = op.made // max(op.source.shape[op.attributes.get("axis", -1)], 1)
         return 0, 5 * op.made + per_row * rows
 
     return rule
+
+
+def _scatter(op: Shapes) -> tuple[int, int]:
+    """One addition (or comparison) for each element of the updates, if they are combined at all."""
+    return 0, op.given(2).size * (op.attributes.get("reduction", "none") != "none")
 
 
 def _local_response(op: Shapes) -> tuple[int, int]:
@@ -141,7 +144,7 @@ RULES: Mapping[str, Rule] = {
     "BatchNormalization": _each(2),  # one scale and one shift, prepared beforehand
     "InstanceNormalization": _each(8),  # mean 1, variance 3, normalise 2, scale and shift 2
     "LayerNormalization": _each(8),
-    "LRN": _local_response, "Softmax": _softmax(-2), "LogSoftmax": _softmax(-1),
+    "ScatterND": _scatter, "LRN": _local_response, "Softmax": _softmax(-2), "LogSoftmax": _softmax(-1),
     "MaxPool": _window(0), "AveragePool": _window(1),
     "GlobalMaxPool": _reduced(0, 0), "GlobalAveragePool": _reduced(0, 1),
     "ReduceSum": _reduced(0, 0), "ReduceMax": _reduced(0, 0), "ReduceMin": _reduced(0, 0),
@@ -162,9 +165,7 @@ def arithmetic(
 
 
 def fused_operations(activation: str, output: Tensor) -> int:
-    """Element-wise operations of an activation fused behind an op; bounds of a Clip in brackets are
-    ignored.
-    """
+    """Element-wise operations of an activation fused behind an op, the bounds of a Clip left aside."""
     return RULES[activation.partition("(")[0]](Shapes({}, (output,), (output,)))[1]
 
 

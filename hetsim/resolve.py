@@ -69,9 +69,7 @@ def with_times(tree: Node) -> Node:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise InputError(
-            [Problem(f"the trace {named.value!r} cannot be read: {reason}", "", *place)]
-        ) from None
+        raise InputError([Problem(f"the trace {named.value!r} cannot be read: {reason}", "", *place)]) from None
     source = Source(document.shown(path), path.parent)
     times = [Node(line.strip(), source, i) for i, line in enumerate(lines, 1) if line.strip()]
     rest = {key: child for key, child in traffic.value.items() if key != "file"}
@@ -88,6 +86,9 @@ def edited(tree: Node, sets: Iterable[str]) -> Node:
         if not equals or not all(keys):
             hint = "such as scheduler.kind=greedy"
             raise InputError([Problem("PATH=VALUE is expected", hint, source.file)])
+        if not text.strip():
+            hint = "null stands for nothing, '' for an empty text"
+            raise InputError([Problem("a value is expected behind the =", hint, source.file, None, path)])
         try:
             value = document.of(document.parse(text, source).plain(), source)
             tree = tree.put(keys, filled(stripped(value), (folder,)))

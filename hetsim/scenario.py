@@ -228,9 +228,7 @@ class Scenario(_Form):
             raise InputError(self._placed(problem, path) for problem in error.problems) from None
 
 
-def load(
-    source: str | Path | Mapping[str, Any], sets: Sequence[str] = (), seed: int | None = None
-) -> Scenario:
+def load(source: str | Path | Mapping[str, Any], sets: Sequence[str] = (), seed: int | None = None) -> Scenario:
     """Return the scenario of a name in the library, of a path (YAML or ``result.json``), or of plain data.
 
     ``sets`` are ``PATH=VALUE`` changes of the resolved scenario, ``seed`` replaces its seed. Raises

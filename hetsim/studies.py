@@ -170,7 +170,10 @@ class StudyResult:
         measures = [
             Measure(label, [row.get(name) for row in rows], unit, intervals) for name, (label, unit) in columns.items()
         ]
-        return against(Axis(short(path), axes[path]["places"], axes[path]["unit"]), measures, series)
+        unit = axes[path]["unit"]
+        if unit == "1/s":
+            unit = "/s" if path.endswith("rate") else "Hz"
+        return against(Axis(short(path), axes[path]["places"], unit), measures, series)
 
     def save(self, folder: str | Path, *, plots: bool = True) -> list[str]:
         """Write ``study.json``, ``study.csv`` and the plots; return the names of the files.

@@ -61,11 +61,7 @@ class Replay(_Requests):
     @model_validator(mode="before")
     @classmethod
     def _as_many_as_times(cls, data: Any) -> Any:
-        if (
-            isinstance(data, Mapping)
-            and data.get("requests") is None
-            and isinstance(data.get("times"), Sized)
-        ):
+        if isinstance(data, Mapping) and data.get("requests") is None and isinstance(data.get("times"), Sized):
             return {**data, "requests": len(data["times"]) or None}
         return data
 
@@ -74,9 +70,7 @@ class Replay(_Requests):
     def _in_order(cls, times: tuple[float, ...]) -> tuple[float, ...]:
         for i, (before, after) in enumerate(itertools.pairwise(times), 1):
             if after < before:
-                raise ValueError(
-                    f"arrival {i} ({after!r} s) is before the one that precedes it ({before!r} s)"
-                )
+                raise ValueError(f"arrival {i} ({after!r} s) is before the one that precedes it ({before!r} s)")
         return times
 
 
@@ -84,6 +78,4 @@ def _batch_by_default(data: Any) -> Any:
     return {"kind": "batch", **data} if isinstance(data, Mapping) else data
 
 
-Traffic = Annotated[
-    Batch | Closed | Poisson | Replay, Field(discriminator="kind"), BeforeValidator(_batch_by_default)
-]
+Traffic = Annotated[Batch | Closed | Poisson | Replay, Field(discriminator="kind"), BeforeValidator(_batch_by_default)]

@@ -215,9 +215,7 @@ class Unit:
         number = str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
         return f"{number} {self.symbol}"
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_before_validator_function(
             self.read,
             handler(source),

@@ -94,8 +94,9 @@ class Op:
     """One tensor operation.
 
     ``kind`` is the name of the ONNX operator (``Conv``, ``MatMul``, ``MaxPool`` …), whose semantics it has, with
-    its ``attributes``; ``inputs`` are in the operator's order, None for an optional one left out. ``activation``
-    names an element-wise operator fused behind it. ``macs`` and ``element_ops`` are the exact arithmetic
+    its ``attributes``; ``inputs`` are in the operator's order, None for an optional one left out; an input may state
+    a tensor in another shape of the same size (a view, which moves nothing). ``activation`` names an element-wise
+    operator fused behind the op, a clip with its bounds: ``Clip(0,6)``. ``macs`` and ``element_ops`` are the exact arithmetic
     (1 MAC = 2 ops). ``exact`` ops may only run where their own dtype is computed (a solver's residual).
     An abstract task has kind ``Task``, a ``cost`` for each component and a ``release`` time in seconds.
     """

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
@@ -13,74 +14,89 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hetsim.hardware.component import kinds
+from pydantic import BaseModel
+
+from hetsim.analog.device import DeviceSheet
+from hetsim.hardware.component import Sheet, kinds
 from hetsim.hardware.link import link_kinds
 from hetsim.kinds import workload_kinds
-from hetsim.library import datasheets, schema
+from hetsim.scenario import Scenario
 from hetsim.schedulers.scheduler import scheduler_kinds
+from hetsim.workload import WorkloadSheet
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "files.md"
-HIDDEN = {"kind", "origin"}  # told by the heading; written by hetsim itself
 WORDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 
 Schema = Mapping[str, Any]
 SCENARIO = "scenario"
 
 
-def groups() -> dict[str, list[str]]:
-    """What each marker stands for: the kinds of file whose tables follow it."""
+def groups() -> dict[str, dict[str, type[BaseModel]]]:
+    """What each marker stands for: the models of the kinds of file whose tables follow it."""
+
+    def sheets(registry: Mapping[str, Any]) -> dict[str, type[BaseModel]]:
+        return {kind: entry.sheet_type for kind, entry in registry.items()}
+
     return {
-        "devices": ["device"],
-        "components": list(kinds()),
-        "links": list(link_kinds()),
-        "workloads": list(workload_kinds()),
-        "schedulers": list(scheduler_kinds()),
-        "scenarios": [SCENARIO],
+        "devices": {"device": DeviceSheet},
+        "components": sheets(kinds()),
+        "links": sheets(link_kinds()),
+        "workloads": sheets(workload_kinds()),
+        "schedulers": sheets(scheduler_kinds()),
+        "scenarios": {SCENARIO: Scenario},
     }
-
-
-def schemas() -> dict[str, Schema]:
-    """The schema of every kind of file."""
-    return {kind: schema(None if kind == SCENARIO else kind) for group in groups().values() for kind in group}
 
 
 def rewritten(text: str) -> str:
     """The page with every table made anew."""
-    known, found = groups(), schemas()
-    homes = {name: kind for kind in reversed(found) for name in found[kind].get("$defs", {})}
-    homes |= {model.__name__: kind for kind, model in datasheets().items()}
+    found = groups()
+    models = {kind: model for group in found.values() for kind, model in group.items()}
+    schemas = {kind: model.model_json_schema(by_alias=True) for kind, model in models.items()}
+    homes = {name: kind for kind in reversed(schemas) for name in schemas[kind].get("$defs", {})}
+    homes |= {model.__name__: kind for kind, model in models.items()}
 
     def made(match: re.Match[str]) -> str:
-        parts = [part for kind in known[match[2]] for part in tables(kind, found[kind], homes)]
+        parts = [part for kind in found[match[2]] for part in tables(kind, models[kind], schemas[kind], homes)]
         return "\n".join([match[1], *parts, match[3]])
 
     return re.sub(r"(<!-- tables: (\w+) -->\n).*?(<!-- end -->)", made, text, flags=re.DOTALL)
 
 
-def tables(kind: str, whole: Schema, homes: Mapping[str, str]) -> Iterator[str]:
+def tables(kind: str, model: type[BaseModel], whole: Schema, homes: Mapping[str, str]) -> Iterator[str]:
     """The table of a kind of file, and of each block in it that is at home here: a block has one table."""
     if kind != SCENARIO:
         yield f"### `{kind}`\n"
-    yield _table(whole, whole)
+    yield "\n\n".join(_prose(text) for text in _docstrings(model)) + "\n\n" + _table(whole, whole)
     for name, block in whole.get("$defs", {}).items():
         if homes[name] == kind and "properties" in block:
             inner = block["properties"].get("kind", {}).get("const")
-            yield f"**{f'`kind: {inner}`' if inner else _called(name)}**: " + _table(block, whole)
+            title = f"`kind: {inner}`" if inner else _called(name)
+            yield f"**{title}**: {_prose(block.get('description', ''))}\n\n{_table(block, whole)}"
+
+
+def _docstrings(model: type[BaseModel]) -> Iterator[str]:
+    """What a model and those that it extends say of their keys."""
+    for part in model.__mro__:
+        ours = part.__module__.startswith("hetsim.") and part not in (Sheet, WorkloadSheet)
+        if ours and part.__doc__ and inspect.get_annotations(part):
+            yield part.__doc__
 
 
 def _table(block: Schema, whole: Schema) -> str:
-    rows = [f"{_prose(block.get('description', ''))}\n", "| key | value | default |", "|---|---|---|"]
+    rows = ["| key | value | default |", "|---|---|---|"]
     needed = block.get("required", ())
     for key, entry in block["properties"].items():
-        if key not in HIDDEN:
+        told = key == "kind" and "enum" not in entry  # by the heading
+        if key != "origin" and not told:  # the origin is written by hetsim itself
             default = "*required*" if key in needed else _default(entry)
             rows.append(f"| `{key}` | {_value(entry, whole)} | {default} |")
     return "\n".join(rows) + "\n"
 
 
 def _prose(docstring: str) -> str:
-    """A docstring as Markdown: single backquotes, one line a paragraph."""
-    paragraphs = docstring.replace("``", "`").split("\n\n")
+    """A docstring as Markdown: single backquotes, one line a paragraph, powers as they are."""
+    text = docstring.replace("``", "`").replace("\\ s", "s").replace("**", "\\*\\*")
+    paragraphs = text.split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
@@ -157,7 +173,7 @@ def main() -> int:
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(new, encoding="utf-8")
     elif new != old:
-        print(f"docs/{PAGE.name} is out of date: run make docs", file=sys.stderr)
+        print(f"docs/{PAGE.name} is out of date: run make tables", file=sys.stderr)
         return 1
     return 0
 

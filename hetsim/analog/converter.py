@@ -121,6 +121,14 @@ class Pass:
         """Largest input of the pass."""
         return (1 << self.bits) - 1
 
+    def expected(self, encoding: str) -> float:
+        """Integrations of a row at full voltage, or with ``amplitude`` the square of its share of it, expected when
+        each bit is set half of the time."""
+        if encoding == "pulses":
+            return self.integrations / 2
+        mean, variance = self.top / 2, (float(4**self.bits) - 1) / 12
+        return (mean**2 + variance) / self.top**2
+
 
 def passes(dac: DacSheet, magnitude_bits: int, signs: tuple[int, ...]) -> tuple[Pass, ...]:
     """The passes of one product, from the lowest bits up, for each of the signs in turn.

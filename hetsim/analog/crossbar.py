@@ -102,7 +102,7 @@ class Crossbar:
         ValueError for numbers that cannot be applied.
         """
         inputs = np.asarray(x, dtype=np.float32)
-        if inputs.ndim != 2 or inputs.shape[1] != self.tiling.rows:
+        if inputs.ndim != 2 or len(inputs) == 0 or inputs.shape[1] != self.tiling.rows:
             raise ValueError(f"vectors of {self.tiling.rows} numbers are expected, found shape {inputs.shape}")
         if not np.isfinite(inputs).all():
             raise ValueError("inputs must be finite numbers")
@@ -112,8 +112,7 @@ class Crossbar:
             raise ValueError("unsigned inputs are expected, found negative numbers")
         face = self._face(inputs, time, mode, signed)
         found = face.readers.read(inputs, signed, key, first)
-        pulse = self.sheet.read_voltage**2 * self.sheet.integration_time
-        joules = pulse * (float(found.driven @ face.rows) - found.saved)
+        joules = self.sheet.pulse_energy * (float(found.driven @ face.rows) - found.saved)
         return Reading(found.values, joules, self.conversions(len(inputs), signed), found.clipped)
 
     def conversions(self, vectors: int, signed: bool) -> int:

@@ -22,8 +22,9 @@ class MacroSheet(Facts):
 
     Inputs of ``input_bits`` are unsigned or have a sign and one magnitude bit less. ``signed_inputs``: ``two_phase``,
     positive ones first and negative ones after them, or ``bipolar``, both at once as voltages of either polarity;
-    a bipolar driver has a sign bit for unsigned inputs too. ``integration_time`` is per integration. ``pipelined``:
-    a sample-and-hold lets conversion overlap the next integration. ``overhead`` is the time per MVM between phases.
+    a bipolar driver has a sign bit for unsigned inputs too. An integration takes ``integration_time``, for
+    ``pulse_time`` of which (default: all) the cells conduct. ``pipelined``: a sample-and-hold lets conversion overlap
+    the next integration. ``overhead`` is the time per MVM between phases.
     ``sample`` is the energy per sensed line and word-line pulse, ``integrate`` per sensed line and integration.
     """
 
@@ -39,6 +40,7 @@ class MacroSheet(Facts):
     adc: AdcSheet
     read_voltage: Voltage = Field(gt=0)
     integration_time: Time = Field(gt=0)
+    pulse_time: Time | None = Field(default=None, gt=0)
     pipelined: bool = False
     overhead: Time = Field(default=0.0, ge=0)
     sample: Energy = Field(default=0.0, ge=0)
@@ -71,6 +73,11 @@ class MacroSheet(Facts):
         if self.pair == "columns":
             return Tiling(rows, columns, self.rows, self.columns // 2)
         return Tiling(rows, columns, self.rows // 2, self.columns)
+
+    @property
+    def pulse_energy(self) -> float:
+        """Joules per siemens and integration at full read voltage."""
+        return self.read_voltage**2 * (self.pulse_time or self.integration_time)
 
     @property
     def lines(self) -> int:
@@ -106,3 +113,12 @@ class MacroSheet(Facts):
         # the last conversion overlaps the next MVM's first integration
         latency = self.overhead + stages[0] + sum(max(s, convert) for s in stages[1:]) + convert
         return latency, self.overhead + steps
+
+    def dissipation(self, tiling: Tiling, signed: bool) -> float:
+        """Joules expected in the cells for one product: half of the input bits set, half of signed inputs negative,
+        and cells in the middle of the conductance window. What floating lines save is left out."""
+        driven = sum(p.expected(self.dac.encoding) for p in self.passes(signed))
+        if signed and self.signed_inputs == "two_phase":
+            driven /= 2  # an input is applied in the passes of its own sign only
+        siemens = tiling.rows * tiling.columns * (self.device.g_min + self.device.g_max)  # two cells a weight
+        return driven * siemens * self.pulse_energy

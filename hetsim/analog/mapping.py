@@ -52,6 +52,10 @@ class Tiling:
         """Rows of weights in each tile down."""
         return tuple(min(self.height, self.rows - r * self.height) for r in range(self.down))
 
+    def widths(self) -> tuple[int, ...]:
+        """Columns of weights in each tile across."""
+        return tuple(min(self.width, self.columns - c * self.width) for c in range(self.across))
+
     def place(self, cells: Array, pair: str) -> Array:
         """Cells [2, rows, columns] at their places: [tiles, rows, columns of a crossbar in use], zeros elsewhere.
 

@@ -30,6 +30,7 @@ class Run:
     def __init__(self, scenario: Scenario, progress: Progress | None = None) -> None:
         self.scenario, self._progress = scenario, progress
         self.system, self.workload = scenario.system(), scenario.build_workload()
+        scenario.check(self.workload)
         self.total = scenario.traffic.requests or self.workload.requests
         self.clock = Clock(scenario.max_events)
         self.roads = Roads(self.system)

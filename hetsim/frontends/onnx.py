@@ -36,9 +36,7 @@ class OnnxSheet(WorkloadSheet):
 
 @register
 class Network(Workload):
-    """An ONNX network: each request runs its graph on the next ``batch`` samples, the last request on the
-    rest.
-    """
+    """An ONNX network: a request runs its graph on the next ``batch`` samples, the last on the rest."""
 
     kind: ClassVar[str] = "onnx"
     sheet_type: ClassVar[type[WorkloadSheet]] = OnnxSheet

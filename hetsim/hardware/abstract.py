@@ -38,9 +38,7 @@ class AbstractProcessor(Component[AbstractSheet]):
             fill=cost.seconds,
         )
 
-    def compute(
-        self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan
-    ) -> Outcome:
+    def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
         """A task moves bytes without meaning: its outputs are zeros that take no memory."""
         import numpy as np
 

@@ -25,8 +25,7 @@ SELECTING = frozenset(("Relu", "MaxPool", "GlobalMaxPool", "ReduceMax", "Transpo
 
 
 class SystolicSheet(Sheet):
-    """Datasheet of a weight-stationary array of ``rows`` (inputs) x ``columns`` (outputs) int8
-    multipliers.
+    """Datasheet of a weight-stationary array: ``rows`` (inputs) x ``columns`` (outputs) int8 multipliers.
 
     ``double_buffered`` weights shift in behind the running tile. ``accumulators`` hold the sums of a column
     pass, ``buffer`` (unified buffer) inputs and outputs. ``lanes`` is how many element-wise operations the
@@ -118,9 +117,7 @@ class Systolic(Component[SystolicSheet]):
                 2 * sheet.energy,
                 "compute",
             ),
-            Step(
-                "activate", op.element_ops, 1 / sheet.frequency / sheet.lanes, sheet.vector_energy, "compute"
-            ),
+            Step("activate", op.element_ops, 1 / sheet.frequency / sheet.lanes, sheet.vector_energy, "compute"),
             Step("buffer", moved, 0.0, sheet.buffer_energy, "buffer"),
         )
         fetching = weights / self.memory.sheet.rate
@@ -139,9 +136,7 @@ class Systolic(Component[SystolicSheet]):
         sheet = self.sheet
         deep = -(-matrix.rows // sheet.rows)
         wide = -(-matrix.columns // sheet.columns)
-        passes = [
-            matrix.vectors
-        ]  # sums of a single row of tiles leave at once; more have to wait for each other
+        passes = [matrix.vectors]  # sums of a single row of tiles leave at once; more have to wait for each other
         if deep > 1:
             whole, rest = divmod(matrix.vectors, sheet.depth)
             passes = [sheet.depth] * whole + [rest] * (rest > 0)
@@ -150,9 +145,7 @@ class Systolic(Component[SystolicSheet]):
         reads = matrix.groups * matrix.rows * matrix.vectors * wide
         return array_cycles(sheet, tiles, passes), weights, reads + outputs
 
-    def compute(
-        self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan
-    ) -> Outcome:
+    def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
         """Int8 codes of all that goes in or out; products are summed exactly in int32.
 
         Inputs and outputs have one scale a tensor, from their own largest magnitude, weights one a column;
@@ -169,8 +162,7 @@ class Systolic(Component[SystolicSheet]):
 
         if op.matrix is None or op.matrix.stored is None:
             values = [
-                x if x is None or t is None or t.constant else stored(x)
-                for x, t in zip(inputs, op.inputs, strict=True)
+                x if x is None or t is None or t.constant else stored(x) for x, t in zip(inputs, op.inputs, strict=True)
             ]
             made = run(op, values, moment.threads)  # what only selects among codes needs no new ones
             return Outcome(made if op.kind in SELECTING else tuple(stored(y) for y in made))
@@ -182,8 +174,7 @@ class Systolic(Component[SystolicSheet]):
 
 
 def array_cycles(sheet: SystolicSheet, tiles: int, passes: Sequence[int]) -> int:
-    """Cycles for streaming each pass's vectors through so many tiles, from the first weight in to the last
-    sum out.
+    """Cycles for streaming each pass's vectors through the tiles, from first weight in to last sum out.
 
     A tile's weights enter row by row, in R cycles. One that is running hides the next one's loading, so that
     tiles follow each other every max(vectors, R) cycles; without double buffering each tile is loaded,

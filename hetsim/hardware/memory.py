@@ -111,9 +111,7 @@ class Attached:
 
 @register
 class Memory(Component[MemorySheet]):
-    """A memory that others use: its port is shared by all ops that demand bytes of it. It runs nothing
-    itself.
-    """
+    """A memory that others use: its port is shared by all ops that ask bytes of it. It runs nothing."""
 
     kind, sheet_type = "memory", MemorySheet
 
@@ -136,7 +134,5 @@ class Memory(Component[MemorySheet]):
     def plan(self, op: Op, residency: Residency) -> Plan:
         raise NotImplementedError(self.supports(op))
 
-    def compute(
-        self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan
-    ) -> Outcome:
+    def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
         raise NotImplementedError(self.supports(op))

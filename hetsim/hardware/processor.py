@@ -59,8 +59,7 @@ P = TypeVar("P", bound=ProcessorSheet)
 
 
 class Processor(Component[P]):
-    """The roofline: an op takes its launch, then the longer of computing and of moving its bytes [Williams
-    2009].
+    """The roofline: launch, then the longer of computing and moving bytes [Williams 2009].
 
     Compute time is 2 x MACs at the matrix rate plus element-wise operations at the vector rate, each a peak
     times the sustained efficiency; bytes are inputs, outputs and constants in the part's format at the
@@ -147,12 +146,8 @@ class Processor(Component[P]):
         """Constants rounded to the part's format, kept for the run, by name and version."""
         return {}
 
-    def compute(
-        self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan
-    ) -> Outcome:
-        """Inputs, constants and outputs are rounded to the format; products are summed in float32 (or
-        float64).
-        """
+    def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
+        """Inputs, constants and outputs are rounded to the format, sums are float32 (or float64)."""
         from hetsim.formats import rounded
         from hetsim.numerics import run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARKERS = "osD^vP*X"
+_ROOM = 84  # characters of tick labels in a figure's width
+_TICKS = 12  # more places than these get matplotlib's own ticks
 _LOGARITHMIC = 20  # an axis that spans more than this factor is drawn logarithmically
 
 
@@ -46,17 +49,17 @@ def against(axis: Axis, measures: Sequence[Measure], series: Sequence[str]) -> F
     plot, panels = figure(3.0 if len(measures) == 1 else 2.8, 1, len(measures))
     lines: dict[str, Line2D] = {}
     for axes, measure in zip(panels, measures, strict=True):
-        lines |= _panel(axes, axis, measure, series)
+        lines |= _panel(axes, axis, measure, series, _ROOM // len(measures))
     legend(plot, lines if len(lines) > 1 else {})
     return plot
 
 
-def _panel(axes: Axes, axis: Axis, measure: Measure, series: Sequence[str]) -> dict[str, Line2D]:
+def _panel(axes: Axes, axis: Axis, measure: Measure, series: Sequence[str], room: int) -> dict[str, Line2D]:
     known = [value for value in measure.values if value is not None]
     if not known:
         nothing(axes, f"no point has {measure.name}")
         return {}
-    places, unit = _horizontal(axes, axis)
+    places, unit = _horizontal(axes, axis, room)
     up, up_unit = scale_of(max(map(abs, known)), measure.unit) if measure.unit else (1.0, "")
     lines: dict[str, Line2D] = {}
     for number, name in enumerate(dict.fromkeys(series)):
@@ -83,20 +86,27 @@ def _panel(axes: Axes, axis: Axis, measure: Measure, series: Sequence[str]) -> d
     return lines
 
 
-def _horizontal(axes: Axes, axis: Axis) -> tuple[list[float], str]:
-    """Set up the horizontal axis; return each point's place on it, and its unit."""
+def _horizontal(axes: Axes, axis: Axis, room: int) -> tuple[list[float], str]:
+    """Set up the horizontal axis; return each point's place on it, and its unit.
+
+    ``room`` is how many characters of labels stand side by side without touching.
+    """
     if any(isinstance(value, str) for value in axis.values):
         words = list(dict.fromkeys(map(str, axis.values)))
         axes.set_xticks(range(len(words)), words)
         axes.set_xlim(-0.4, len(words) - 0.6)
         return [float(words.index(str(value))) for value in axis.values], ""
     numbers = [float(value) for value in axis.values]
-    factor, unit = scale_of(max(map(abs, numbers)), axis.unit) if axis.unit else (1.0, "")
+    logarithmic = min(numbers) > 0 and max(numbers) >= _LOGARITHMIC * min(numbers)
+    middle = math.sqrt(min(numbers) * max(numbers)) if logarithmic else max(map(abs, numbers))
+    factor, unit = scale_of(middle, axis.unit) if axis.unit else (1.0, "")
     places = [number / factor for number in numbers]
     distinct = sorted(set(places))
-    if distinct[0] > 0 and distinct[-1] >= _LOGARITHMIC * distinct[0]:
+    if logarithmic:
         axes.set_xscale("log")
         axes.set_xticks([], minor=True)
-    if len(distinct) <= 10:
-        axes.set_xticks(distinct, [f"{place:.4g}" for place in distinct])
+    if len(distinct) <= _TICKS:
+        labels = [f"{place:.4g}" for place in distinct]
+        step = -(-sum(len(text) + 2 for text in labels) // room)
+        axes.set_xticks(distinct, [text if i % step == 0 else "" for i, text in enumerate(labels)])
     return places, unit

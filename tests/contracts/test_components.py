@@ -1,6 +1,4 @@
-"""What every component must do, held against every datasheet that ships with hetsim and every registered
-kind.
-"""
+"""What every component must do, for every registered kind and every datasheet that ships."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ from hetsim.workload import Cost, Op, Tensor
 
 NAME = "unit"
 SHEETS = [
-    (name, filled(stripped(read(locate(name))[0]), [locate(name).parent]).plain())
-    for name in names("components")
+    (name, filled(stripped(read(locate(name))[0]), [locate(name).parent]).plain()) for name in names("components")
 ]
 PARTS = {name: data for name, data in SHEETS if data.get("kind") in kinds()}
 LINKS = {name: data for name, data in SHEETS if data.get("kind") in link_kinds()}
@@ -174,9 +171,7 @@ def test_powers_and_peaks_are_finite(part: Component[Any]) -> None:
 def test_numbers_fit_the_op_and_depend_on_the_key_alone(part: Component[Any], ideal: bool) -> None:
     for op in supported(part):
         plan = part.plan(op, part.residency())
-        outcomes = [
-            part.compute(op, values(op), part.state(11), Moment(0.0, 7, ideal), plan) for _ in range(2)
-        ]
+        outcomes = [part.compute(op, values(op), part.state(11), Moment(0.0, 7, ideal), plan) for _ in range(2)]
         for outcome in outcomes:
             assert len(outcome.outputs) == len(op.outputs)
             assert all(y.shape == t.shape for y, t in zip(outcome.outputs, op.outputs, strict=True))

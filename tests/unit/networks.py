@@ -45,9 +45,7 @@ def save(
 
 
 def small_cnn(folder: Path) -> Path:
-    """The shape of the demo's network: two convolutions with ReLU, two poolings (the last with ceiling),
-    dense.
-    """
+    """The demo's shape: two convolutions with ReLU, two poolings (the last with ceiling), dense."""
     constants = weights(w1=(8, 1, 3, 3), b1=(8,), w2=(12, 8, 3, 3), b2=(12,), w3=(10, 192), b3=(10,))
     nodes = [
         node("Conv", ["image", "w1", "b1"], "c1", name="conv1"),

@@ -96,9 +96,7 @@ def test_the_shipped_library_is_in_the_package_or_beside_it(monkeypatch: pytest.
 
 
 def test_use_is_filled_in_recursively_with_overrides(library: Path) -> None:
-    found = filled(
-        stripped(tree("gpu: {use: gpus/fast, override: {memory: {size: 32}}, lanes: 4, extra: 1}"))
-    )
+    found = filled(stripped(tree("gpu: {use: gpus/fast, override: {memory: {size: 32}}, lanes: 4, extra: 1}")))
     digest = {
         name: hashlib.sha256((library / f"components/{name}.yaml").read_bytes()).hexdigest()
         for name in ("gpus/fast", "memories/hbm")
@@ -174,9 +172,7 @@ def test_a_datasheet_must_be_a_mapping(tmp_path: Path) -> None:
 
 
 def test_a_datum_becomes_its_value_and_keeps_its_facts() -> None:
-    found = stripped(
-        tree("a: {value: 5 ns, source: Paper 2020, evidence: primary, note: x, from: y}\nb: [{value: 3}]")
-    )
+    found = stripped(tree("a: {value: 5 ns, source: Paper 2020, evidence: primary, note: x, from: y}\nb: [{value: 3}]"))
     assert found.plain() == {"a": "5 ns", "b": [3]}
     datum = found.child("a")
     assert datum is not None

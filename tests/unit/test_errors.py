@@ -20,9 +20,7 @@ def test_all_problems_are_told() -> None:
 
 
 def test_a_problem_without_a_place_is_told_plainly() -> None:
-    assert (
-        tell(InputError.of("no such thing", "try another\nor none")) == "no such thing\ntry another\nor none"
-    )
+    assert tell(InputError.of("no such thing", "try another\nor none")) == "no such thing\ntry another\nor none"
 
 
 def test_other_errors_are_told_by_their_message() -> None:
@@ -36,9 +34,7 @@ def test_exit_codes() -> None:
 
 
 def test_a_place_is_filled_in_once() -> None:
-    error = InputError([Problem("a"), Problem("b", file="inner.yaml", line=3)]).at(
-        "outer.yaml", 7, "workload"
-    )
+    error = InputError([Problem("a"), Problem("b", file="inner.yaml", line=3)]).at("outer.yaml", 7, "workload")
     assert error.problems == (
         Problem("a", "", "outer.yaml", 7, "workload"),
         Problem("b", file="inner.yaml", line=3),

@@ -13,9 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from hetsim import units
 from hetsim.units import Unit, is_quantity, quantity, si, ticks
 
-TYPES = [
-    name for name, kind in vars(units).items() if getattr(kind, "__metadata__", None) and name != "Amount"
-]
+TYPES = [name for name, kind in vars(units).items() if getattr(kind, "__metadata__", None) and name != "Amount"]
 
 
 @pytest.mark.parametrize(
@@ -158,9 +156,7 @@ class Part(BaseModel):
 
 
 def test_fields_read_text_and_hold_floats() -> None:
-    part = Part.model_validate(
-        {"bandwidth": "8 Gbit/s", "peak": "1 GOP/s", "share": "50 %", "reset": "-1.8 V"}
-    )
+    part = Part.model_validate({"bandwidth": "8 Gbit/s", "peak": "1 GOP/s", "share": "50 %", "reset": "-1.8 V"})
     assert part == Part.model_construct(bandwidth=1e9, latency=0.0, peak=1e9, share=0.5, reset=-1.8)
     assert part.model_dump()["bandwidth"] == 1e9
     assert Part.model_validate(part.model_dump(mode="json")) == part
