@@ -5,12 +5,8 @@ A new kind of component, link, scheduler or workload registers itself; nothing h
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -19,38 +15,25 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 from hetsim.errors import did_you_mean
 from hetsim.hardware.component import Sheet, kinds
 from hetsim.hardware.link import LinkSheet, link_kinds
+from hetsim.registry import Registry
 from hetsim.schedulers.scheduler import SchedulerSheet, scheduler_kinds
-from hetsim.workload import Workload, WorkloadSheet, registered
+from hetsim.workload import WorkloadSheet, workload_kinds
 
 Block = Mapping[str, Any]
-Known = Mapping[str, Any]
 
 
-@cache
-def _import_workloads() -> None:
-    for name in ("hetsim.frontends", "hetsim.algorithms"):
-        for module in pkgutil.iter_modules(importlib.import_module(name).__path__):
-            importlib.import_module(f"{name}.{module.name}")
-    for entry in importlib.metadata.entry_points(group="hetsim.workloads"):
-        entry.load()
-
-
-def workload_kinds() -> Mapping[str, type[Workload]]:
-    """Every registered kind: frontends, algorithms, and the entry points ``hetsim.workloads`` of others."""
-    _import_workloads()
-    return registered()
-
-
-def named_kind(block: Block, known: Known) -> tuple[str, str]:
+def named_kind(block: Block, known: Registry) -> tuple[str, str]:
     """The key that says what a block is, and its kind."""
     return "kind", str(block.get("kind", ""))
 
 
-def workload_kind(block: Block, known: Known) -> tuple[str, str]:
+def workload_kind(block: Block, known: Registry) -> tuple[str, str]:
     """The kind of a workload: the value of ``algorithm``, else the kind whose name is a key of the block."""
     if "algorithm" in block:
         return "algorithm", str(block["algorithm"])
-    return next(((kind, kind) for kind in known if block.get(kind) is not None), ("", ""))
+    given = [key for key, value in block.items() if value is not None]
+    kind = next(filter(known.near, given), "") or next((k for k in known if k in given), "")
+    return kind, kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +45,8 @@ class Registered:
     """
 
     noun: str
-    table: Callable[[], Mapping[str, Any]]
-    find: Callable[[Block, Known], tuple[str, str]] = named_kind
+    table: Callable[[], Registry]
+    find: Callable[[Block, Registry], tuple[str, str]] = named_kind
     default: str = ""
 
     def sheet_type(self, block: Any) -> type[BaseModel] | None:

@@ -9,17 +9,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hetsim import catalog, document
-from hetsim.analog.device import DeviceSheet
 from hetsim.diagnosis import problems
 from hetsim.document import Node
 from hetsim.errors import InputError, Problem, did_you_mean
 from hetsim.figures import engineering
 from hetsim.hardware.component import kinds
 from hetsim.hardware.link import link_kinds
-from hetsim.kinds import workload_kind, workload_kinds
+from hetsim.kinds import workload_kind
 from hetsim.resolve import RESULT, files_of
 from hetsim.scenario import Scenario, load
 from hetsim.schedulers.scheduler import scheduler_kinds
+from hetsim.workload import workload_kinds
 
 Rows = list[tuple[str, ...]]
 
@@ -107,6 +107,8 @@ def _validated(tree: Node, model: type[BaseModel]) -> tuple[BaseModel | None, li
 
 def datasheets() -> dict[str, type[BaseModel]]:
     """Every kind of datasheet with its model."""
+    from hetsim.analog.device import DeviceSheet
+
     parts: dict[str, Any] = {**kinds(), **link_kinds()}
     return {kind: part.sheet_type for kind, part in parts.items()} | {"device": DeviceSheet}
 
@@ -154,8 +156,9 @@ def _key_figures(name: str, block: Mapping[str, Any]) -> Iterator[str]:
     parts: dict[str, Any] = {**kinds(), **link_kinds()}
     ends = {"between": ("a", "b")} if block["kind"] in link_kinds() else {}
     sheet = datasheets()[block["kind"]].model_validate({**block, **ends})
-    if isinstance(sheet, DeviceSheet):
-        yield f"{engineering(sheet.g_min, 'S')} to {engineering(sheet.g_max, 'S')}, {sheet.levels} levels"
+    if block["kind"] == "device":
+        low, high = engineering(getattr(sheet, "g_min"), "S"), engineering(getattr(sheet, "g_max"), "S")  # noqa: B009
+        yield f"{low} to {high}, {getattr(sheet, 'levels')} levels"  # noqa: B009
         return
     for peak, value in parts[block["kind"]](name, sheet).peaks().items():
         unit = next((unit for end, unit in _UNITS.items() if peak.endswith(end)), "")

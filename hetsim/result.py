@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetsim import files
 from hetsim.errors import InputError
-from hetsim.figures import engineering, percent, plain, rate
+from hetsim.figures import engineering, plain, rate
 from hetsim.spans import Columns, GraphShape, Trace
 
 if TYPE_CHECKING:
@@ -113,9 +113,9 @@ def headline(document: dict[str, Any]) -> list[tuple[str, str]]:
     if latency:
         named = (f"{name} {engineering(latency[name], 's')}" for name in ("mean", "p50", "p95", "p99", "max"))
         lines.append(("latency", "  ".join(named)))
-    share = energy["static"] / energy["total"] if energy["total"] else 0.0
-    static = f"  of which static {engineering(energy['static'], 'J')} ({percent(share)})" if energy["static"] else ""
-    lines.append(("energy", engineering(energy["total"], "J") + static))
+    static, dynamic = energy["static"], energy["total"] - energy["static"]
+    parts = f" (static {engineering(static, 'J')}, dynamic {engineering(dynamic, 'J')})" if static else ""
+    lines.append(("energy", engineering(energy["total"], "J") + parts))
     lines += _metrics(document)
     if any(deployment.values()):
         took = (engineering(deployment["time_s"], "s"), engineering(deployment["energy_J"], "J"))

@@ -30,7 +30,6 @@ from hetsim.kinds import (
     SchedulerBlock,
     WorkloadBlock,
     workload_kind,
-    workload_kinds,
 )
 from hetsim.placement import pinned
 from hetsim.resolve import edited, files_of, opened, with_times
@@ -38,7 +37,7 @@ from hetsim.schedulers.scheduler import Scheduler, scheduler_kinds
 from hetsim.system import System
 from hetsim.traffic import Batch, Traffic
 from hetsim.units import Amount, Ratio, Time
-from hetsim.workload import Workload
+from hetsim.workload import Workload, workload_kinds
 
 __all__ = ["Expectation", "Parts", "Scenario", "Traffic", "load"]
 
@@ -140,12 +139,14 @@ class Scenario(_Form):
         folder, found = files_of(block)
         kind = workload_kind(self.workload.model_dump(), known)[1]
         with self._placing("workload"):
-            return known[kind](self.workload.model_copy(update=found), folder)
+            workload: Workload = known[kind](self.workload.model_copy(update=found), folder)
+            return workload
 
     def build_scheduler(self) -> Scheduler[Any]:
         """A fresh scheduler for one run."""
         with self._placing("scheduler"):
-            return scheduler_kinds()[self.scheduler.kind](self.scheduler, self.seed)
+            scheduler: Scheduler[Any] = scheduler_kinds()[self.scheduler.kind](self.scheduler, self.seed)
+            return scheduler
 
     def allowed(self, op: str) -> tuple[str, ...] | None:
         """The components to which an op is pinned, None when it may go anywhere."""

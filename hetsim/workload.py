@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from hetsim.errors import InputError
+from hetsim.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,8 +97,8 @@ class Op:
     ``kind`` is the name of the ONNX operator (``Conv``, ``MatMul``, ``MaxPool`` …), whose semantics it has, with
     its ``attributes``; ``inputs`` are in the operator's order, None for an optional one left out; an input may state
     a tensor in another shape of the same size (a view, which moves nothing). ``activation`` names an element-wise
-    operator fused behind the op, a clip with its bounds: ``Clip(0,6)``. ``macs`` and ``element_ops`` are the exact arithmetic
-    (1 MAC = 2 ops). ``exact`` ops may only run where their own dtype is computed (a solver's residual).
+    operator fused behind the op, a clip with its bounds: ``Clip(0,6)``. ``macs`` and ``element_ops`` are the exact
+    arithmetic (1 MAC = 2 ops). ``exact`` ops may only run where their own dtype is computed (a solver's residual).
     An abstract task has kind ``Task``, a ``cost`` for each component and a ``release`` time in seconds.
     """
 
@@ -215,7 +216,7 @@ Program = Generator[Call, Outputs, Any]
 class WorkloadSheet(BaseModel):
     """What every workload file may say. ``origin`` names the library file it came from and its hash."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     description: str = ""
     source: str = ""
@@ -258,16 +259,10 @@ class Workload(ABC):
         return ()
 
 
-_KINDS: dict[str, type[Workload]] = {}  # write-once, filled at import
+_KINDS = Registry("workload", ("hetsim.frontends", "hetsim.algorithms"), "hetsim.workloads")
+register = _KINDS.register
 
 
-def register(workload: type[Workload]) -> type[Workload]:
-    """Class decorator: make a kind of workload known under its ``kind``."""
-    if _KINDS.setdefault(workload.kind, workload) is not workload:
-        raise ValueError(f"workload kind {workload.kind!r} is registered twice")
-    return workload
-
-
-def registered() -> Mapping[str, type[Workload]]:
-    """The kinds registered so far; `hetsim.scenario` imports the modules that register them."""
-    return dict(sorted(_KINDS.items()))
+def workload_kinds() -> Registry:
+    """Every kind of workload: frontends, algorithms, and the entry points ``hetsim.workloads`` of others."""
+    return _KINDS

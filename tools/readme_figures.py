@@ -1,4 +1,4 @@
-"""Make what the README shows of the demo: the table in it, and the pictures under docs/images.
+"""Make what the README shows of the demo: the table in it, and the picture under docs/images.
 
     python tools/readme_figures.py
 """
@@ -14,12 +14,8 @@ from pathlib import Path
 import hetsim
 
 ROOT = Path(__file__).resolve().parents[1]
-IMAGES = ROOT / "docs" / "images"
 DEMO = "mnist_heterogeneous"
-PICTURES = {
-    "energy": "Energy of the demo by component and category",
-    "timeline": "Timeline of the demo: ops on the components, transfers on the links",
-}
+PICTURE, TEXT = "energy", "Energy of the demo by component and category, with static power and without"
 
 
 def table() -> str:
@@ -31,23 +27,21 @@ def table() -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def draw() -> None:
-    """Write the pictures."""
-    result = hetsim.simulate(hetsim.load(DEMO))
-    IMAGES.mkdir(exist_ok=True)
-    for kind in PICTURES:
-        result.plot(kind).savefig(IMAGES / f"demo_{kind}.png", dpi=150)
+def draw() -> str:
+    """Write the picture and return its path, relative to the repository."""
+    path = f"docs/images/demo_{PICTURE}.png"
+    (ROOT / path).parent.mkdir(exist_ok=True)
+    hetsim.simulate(hetsim.load(DEMO)).plot(PICTURE).savefig(ROOT / path, dpi=150)
+    return path
 
 
 def main() -> None:
-    """Draw, and put table and pictures between the README's markers."""
-    draw()
-    shown = "\n\n".join(f"![{text}](docs/images/demo_{kind}.png)" for kind, text in PICTURES.items())
-    block = f"```console\n$ hetsim run {DEMO}\n{table()}\n```\n\n{shown}\n"
+    """Draw, and put picture and table between the README's markers."""
+    block = f"![{TEXT}]({draw()})\n\n```console\n$ hetsim run {DEMO}\n{table()}\n```\n"
     readme = ROOT / "README.md"
-    old = readme.read_text(encoding="utf-8")
-    new = re.sub(r"(<!-- demo[^\n]*-->\n).*?(<!-- end -->)", rf"\1\n{block}\n\2", old, count=1, flags=re.DOTALL)
-    readme.write_text(new, encoding="utf-8")
+    marks = re.compile(r"(<!-- demo[^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)
+    made = marks.sub(lambda m: f"{m[1]}\n{block}\n{m[2]}", readme.read_text(encoding="utf-8"))
+    readme.write_text(made, encoding="utf-8")
 
 
 if __name__ == "__main__":

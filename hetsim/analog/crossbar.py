@@ -112,7 +112,7 @@ class Crossbar:
             raise ValueError("unsigned inputs are expected, found negative numbers")
         face = self._face(inputs, time, mode, signed)
         found = face.readers.read(inputs, signed, key, first)
-        joules = self.sheet.pulse_energy * (float(found.driven @ face.rows) - found.saved)
+        joules = self.sheet.pulse_energy * (float((found.driven * face.rows).sum()) - found.saved)
         return Reading(found.values, joules, self.conversions(len(inputs), signed), found.clipped)
 
     def conversions(self, vectors: int, signed: bool) -> int:

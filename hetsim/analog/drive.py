@@ -17,11 +17,11 @@ Codes = NDArray[np.int16]
 def quantised(inputs: Single, bits: int) -> tuple[Codes, Single]:
     """Codes of vectors [M, K] with a magnitude of so many bits, and the number that one code unit stands for [M].
 
-    Each vector has a scale of its own: its largest magnitude becomes the highest code.
+    Each vector has a scale of its own: its largest magnitude becomes the highest code. Numbers too small for a scale
+    that is a normal float count as zeros.
     """
-    top = 2**bits - 1
-    largest = np.abs(inputs).max(axis=1, initial=0)
-    scale = np.where(largest > 0, largest / np.float32(top), np.float32(1.0))
+    scale = np.abs(inputs).max(axis=1, initial=0) / np.float32(2**bits - 1)
+    scale = np.where(scale >= np.finfo(np.float32).tiny, scale, np.float32(1.0))
     return np.rint(inputs / scale[:, None]).astype(np.int16), scale
 
 

@@ -97,12 +97,13 @@ class Tiling:
 def weights_to_codes(weights: Array, levels: int) -> tuple[Array, float]:
     """Signed integer codes of a matrix, from -(levels - 1) to levels - 1, and the weight of one code.
 
-    One scale for the whole matrix: its largest magnitude becomes the highest code.
+    One scale for the whole matrix: its largest magnitude becomes the highest code. Numbers too small for a scale
+    that is a normal float count as zeros.
     """
     import numpy as np
 
-    largest = float(np.max(np.abs(weights), initial=0.0))
-    scale = largest / (levels - 1) if largest > 0 else 1.0
+    scale = float(np.max(np.abs(weights), initial=0.0)) / (levels - 1)
+    scale = scale if scale >= np.finfo(np.float64).tiny else 1.0
     return np.rint(weights / scale).astype(np.int16), scale
 
 

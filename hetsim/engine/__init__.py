@@ -47,6 +47,6 @@ def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
 
 def explain(scenario: Scenario, op: str) -> list[dict[str, object]]:
     """Return what an op would take on each component, and why it was placed where it was."""
-    from hetsim.engine.explain import explanation
+    from hetsim.engine.explanation import explanation
 
     return explanation(scenario, op)

@@ -7,9 +7,6 @@ object that the component makes for the run and that the engine hands back to it
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from hetsim.registry import Registry
 from hetsim.units import Power
 
 if TYPE_CHECKING:
@@ -142,7 +140,7 @@ class Moment:
 class Sheet(BaseModel):
     """The datasheet that all components share. ``origin`` names the library file it came from and its hash."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     kind: str
     title: str = ""
@@ -215,22 +213,10 @@ class Component(ABC, Generic[S]):
         return {}
 
 
-_KINDS: dict[str, type[Component[Any]]] = {}  # write-once, filled at import
+_KINDS = Registry("component", ("hetsim.hardware",), "hetsim.components")
+register = _KINDS.register
 
 
-def register(component: type[Component[Any]]) -> type[Component[Any]]:
-    """Class decorator: make a kind of component known under its ``kind``."""
-    if _KINDS.setdefault(component.kind, component) is not component:
-        raise ValueError(f"component kind {component.kind!r} is registered twice")
-    return component
-
-
-def kinds() -> Mapping[str, type[Component[Any]]]:
-    """Every registered kind: the modules of this package, and entry points ``hetsim.components`` of others."""
-    import hetsim.hardware as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    for entry in importlib.metadata.entry_points(group="hetsim.components"):
-        entry.load()
-    return dict(sorted(_KINDS.items()))
+def kinds() -> Registry:
+    """Every kind of component: the modules of this package, and entry points ``hetsim.components`` of others."""
+    return _KINDS

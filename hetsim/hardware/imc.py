@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from hetsim.errors import RunError
 from hetsim.hardware.component import (
     Component,
     Deployment,
@@ -92,7 +93,8 @@ class Imc(Component[ImcSheet]):
     def compute(self, op: Op, inputs: Sequence[Array | None], state: Bank, moment: Moment, plan: Plan) -> Outcome:
         """Products read from the crossbars; bias and activation digital; outputs rounded to the chip's format.
 
-        Measures what the cells dissipate and, where the plan has it, what programming took.
+        Measures what the cells dissipate and, where the plan has it, what programming took. Raises RunError for
+        numbers that cannot be stored or applied, such as those of a run that diverges.
         """
         from hetsim.formats import rounded
         from hetsim.numerics import run
@@ -104,8 +106,11 @@ class Imc(Component[ImcSheet]):
 
         x, w = lower(op, inputs)
         grouped = w.ndim == 3
-        kept = self._kept(op.matrix.stored, w if grouped else w[None], state, moment, plan)
-        values, joules, counts = self._products(op, x if grouped else x[None], kept, moment, plan)
+        try:
+            kept = self._kept(op.matrix.stored, w if grouped else w[None], state, moment, plan)
+            values, joules, counts = self._products(op, x if grouped else x[None], kept, moment, plan)
+        except ValueError as error:
+            raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
         made = finish(op, lift(op, values if grouped else values[0]), inputs)
         steps, seconds = {"integrate": Measured(_count(plan, "integrate"), joules)}, None
         writing = self._write_steps(kept.written.pulses)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
 from hetsim.hardware.component import Sheet
+from hetsim.registry import Registry
 from hetsim.units import Bandwidth, Bytes, EnergyPerByte, Frequency, Time
 
 
@@ -60,22 +61,13 @@ class Link(ABC, Generic[L]):
         return {"peak_bytes_per_s": 1 / self.occupancy(1)} if self.occupancy(1) > 0 else {}
 
 
-_KINDS: dict[str, type[Link[Any]]] = {}  # write-once, filled at import
+_KINDS = Registry("link", ("hetsim.hardware",), "hetsim.components")
+register = _KINDS.register
 
 
-def register(link: type[Link[Any]]) -> type[Link[Any]]:
-    """Class decorator: make a kind of link known under its ``kind``."""
-    if _KINDS.setdefault(link.kind, link) is not link:
-        raise ValueError(f"link kind {link.kind!r} is registered twice")
-    return link
-
-
-def link_kinds() -> Mapping[str, type[Link[Any]]]:
-    """Every registered kind of link, those of the entry points ``hetsim.components`` included."""
-    from hetsim.hardware.component import kinds
-
-    kinds()
-    return dict(sorted(_KINDS.items()))
+def link_kinds() -> Registry:
+    """Every kind of link: the modules of this package, and entry points ``hetsim.components`` of others."""
+    return _KINDS
 
 
 class IdealSheet(LinkSheet):

@@ -89,6 +89,14 @@ def figure(height: float, rows: int = 1, columns: int = 1, **options: Any) -> tu
     return made, list(axes.flat)
 
 
+def mosaic(height: float, layout: list[list[str]], **options: Any) -> tuple[Plot, dict[str, Axes]]:
+    """An empty figure so many inches high, with axes laid out and named by ``layout``."""
+    made = Plot(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(made)
+    axes: dict[str, Axes] = made.subplot_mosaic(layout, **options)  # type: ignore[arg-type]  # its stub is too narrow
+    return made, axes
+
+
 def palette(names: Iterable[str]) -> dict[str, str]:
     """A colour for each name: the first seven get one of their own, the rest share a grey."""
     distinct = dict.fromkeys(names)

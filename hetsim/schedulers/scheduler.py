@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from hetsim.hardware.component import Plan
+from hetsim.registry import Registry
 from hetsim.workload import Graph
 
 
@@ -21,7 +19,7 @@ class SchedulerSheet(BaseModel):
     ``pin`` restricts ops (by name or shell pattern such as ``conv*``) to a component or to several.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     kind: str
     objective: Literal["makespan", "energy", "energy_delay"] = "makespan"
@@ -150,22 +148,10 @@ def cheapest(candidates: Iterable[Decision], job: Job, view: View, objective: st
     return min(candidates, key=lambda d: view.joules(job, d.op, d.offer) * (d.end - view.now))
 
 
-_KINDS: dict[str, type[Scheduler[Any]]] = {}  # write-once, filled at import
+_KINDS = Registry("scheduler", ("hetsim.schedulers",), "hetsim.schedulers")
+register = _KINDS.register
 
 
-def register(scheduler: type[Scheduler[Any]]) -> type[Scheduler[Any]]:
-    """Class decorator: make a policy known under its ``kind``."""
-    if _KINDS.setdefault(scheduler.kind, scheduler) is not scheduler:
-        raise ValueError(f"scheduler kind {scheduler.kind!r} is registered twice")
-    return scheduler
-
-
-def scheduler_kinds() -> Mapping[str, type[Scheduler[Any]]]:
-    """Every registered policy: the modules of this package, and entry points ``hetsim.schedulers`` of others."""
-    import hetsim.schedulers as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    for entry in importlib.metadata.entry_points(group="hetsim.schedulers"):
-        entry.load()
-    return dict(sorted(_KINDS.items()))
+def scheduler_kinds() -> Registry:
+    """Every policy: the modules of this package, and entry points ``hetsim.schedulers`` of others."""
+    return _KINDS

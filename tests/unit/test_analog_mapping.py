@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_analog_sheets import macro
 
+from hetsim.analog.drive import quantised
 from hetsim.analog.mapping import Tiling, codes_to_pairs, weights_to_codes
 
 
@@ -53,6 +54,11 @@ def test_codes_are_within_half_a_step(values: list[float], levels: int) -> None:
     codes, scale = weights_to_codes(weights, levels)
     assert np.abs(codes).max() <= levels - 1
     assert np.all(np.abs(codes * scale - weights) <= scale * (0.5 + 1e-9))
+
+
+def test_numbers_below_the_smallest_scale_are_zeros() -> None:
+    assert not weights_to_codes(np.array([[1e-310]]), 3)[0].any()
+    assert not quantised(np.array([[1e-42, 0.0]], np.float32), 8)[0].any()
 
 
 def test_a_pair_holds_one_code_on_one_cell() -> None:

@@ -89,10 +89,12 @@ def test_fused_activations_cost_what_they_cost_alone() -> None:
 
 def test_every_rule_counts_whole_operations() -> None:
     assert all(isinstance(n, int | np.integer) for n in cost("Softmax", (4, 6), out=(4, 6)))
-    for kind in RULES.keys() - {"Conv", "ConvTranspose", "Gemm", "MatMul"}:
+    for kind in RULES.keys() - {"Conv", "ConvTranspose", "Gemm", "MatMul", "ScatterND"}:
         macs, element_ops = cost(kind, (4, 6), (6,), out=(4, 6), kernel_shape=(2,), size=3)
         assert macs == 0
         assert element_ops >= 0
+    assert cost("ScatterND", (4, 6), (9, 1), (9, 6), out=(4, 6), reduction="add") == (0, 54)
+    assert cost("ScatterND", (4, 6), (9, 1), (9, 6), out=(4, 6)) == (0, 0)
     with pytest.raises(KeyError):
         cost("LSTM", (4, 6), out=(4, 6))
     assert matrix_view("Relu", {}, [Tensor("x", (2,))], [Tensor("y", (2,))]) is None

@@ -84,7 +84,7 @@ def test_power_has_two_panels_where_there_is_static_power() -> None:
 def test_energy_bars_end_at_the_totals() -> None:
     made = trace(6)
     figure = plots.energy(made)
-    left, right = figure.axes
+    left, right, shares = figure.axes
     assert [t.get_text() for t in left.get_yticklabels()] == ["cpu", "imc", "gpu", "bus"]
     ends = {
         name: max(p.get_x() + p.get_width() for p in left.patches if round(p.get_y() + p.get_height() / 2) == row)
@@ -94,6 +94,8 @@ def test_energy_bars_end_at_the_totals() -> None:
         assert end * 1e-3 == pytest.approx(sum(j for (place, _), j in made.energy.items() if place == name))
     assert left.get_xlabel() == "energy (mJ)" and right.get_xlabel() == "without static (µJ)"
     assert list(legend_of(figure)) == ["compute", "array", "dac", "adc", "link", "static"]
+    assert [t.get_text() for t in shares.get_yticklabels()] == ["imc"]
+    assert [p.get_width() for p in shares.patches] == pytest.approx([25, 12.5, 62.5])
 
 
 @pytest.mark.parametrize("kind", plots.KINDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hetsim.catalog import names
 from hetsim.errors import InputError
 from hetsim.scenario import Scenario, load
 
@@ -123,6 +125,15 @@ def test_a_name_of_the_library_is_taken() -> None:
     scenario = load("heft_textbook")
     assert scenario.name == "heft_textbook"
     scenario.check()
+
+
+@pytest.mark.parametrize("name", names("scenarios"))
+def test_shipped_scenarios_survive_being_resolved(name: str) -> None:
+    scenario = load(name)
+    resolved = scenario.resolved()
+    assert load(json.loads(json.dumps(resolved))).resolved() == resolved
+    assert '"use"' not in json.dumps(resolved | {"sweep": {}})
+    assert len(scenario.points()) == math.prod(len(values) for values in scenario.sweep.values())
 
 
 def test_a_wrong_name_gets_a_suggestion() -> None:
