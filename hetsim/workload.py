@@ -32,10 +32,11 @@ class Tensor:
 
     The value of a constant is loaded on first use, so that a graph can be planned without its numbers.
     ``version`` grows when a program stores new numbers under the same name. A tensor is identified by its
-    name and version.
+    name and version. ``nonnegative`` promises that none of its numbers is negative, so that hardware may spend
+    no bit or phase on signs.
     """
 
-    __slots__ = ("_load", "_value", "constant", "dtype", "name", "nbytes", "shape", "size", "version")
+    __slots__ = ("_load", "_value", "constant", "dtype", "name", "nbytes", "nonnegative", "shape", "size", "version")
 
     def __init__(
         self,
@@ -46,9 +47,10 @@ class Tensor:
         load: Callable[[], Array] | None = None,
         constant: bool = False,
         version: int = 0,
+        nonnegative: bool = False,
     ) -> None:
         self.name, self.shape, self.dtype, self.version = name, tuple(int(n) for n in shape), dtype, version
-        self.constant = constant or load is not None
+        self.constant, self.nonnegative = constant or load is not None, nonnegative
         self.size = math.prod(self.shape)
         self.nbytes = self.size * ITEM_BYTES[dtype]
         self._load = load

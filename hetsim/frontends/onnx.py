@@ -25,13 +25,15 @@ class OnnxSheet(WorkloadSheet):
 
     ``onnx`` is the file, beside this one. ``data`` names a data set, or is ``synthetic`` for random inputs in
     0..1 without labels. ``scores`` says what the outputs are held against: the labels (largest output), or
-    nothing.
+    nothing. ``unsigned`` promises that the inputs are never negative (pixels), so that no hardware spends a bit or
+    a phase on their signs.
     """
 
     onnx: str
     data: str | None = None
     batch: int = Field(default=1, gt=0)
     scores: Literal["accuracy", "none"] = "accuracy"
+    unsigned: bool = False
 
 
 @register
@@ -76,7 +78,7 @@ class Network(Workload):
         if batch not in self._graphs:
             from hetsim.frontends.onnx_graph import build
 
-            self._graphs[batch] = build(self._file, batch)
+            self._graphs[batch] = build(self._file, batch, self.sheet.unsigned)
         return self._graphs[batch]
 
     def _span(self, request: int) -> tuple[int, int]:
@@ -127,6 +129,8 @@ class Network(Workload):
                 f"a sample of {self.sheet.data!r} has shape {samples.shape[1:]}, "
                 f"but {self.sheet.onnx} takes {target.shape[1:]}"
             )
+        if self.sheet.unsigned and samples.min() < 0:
+            raise InputError.of(f"{self.sheet.data!r} have negative numbers, but the workload says unsigned: true")
         return {target.name: np.ascontiguousarray(samples, target.dtype).reshape(target.shape)}
 
     def score(self, answers: Sequence[tuple[Array, Array] | None]) -> Mapping[str, float]:

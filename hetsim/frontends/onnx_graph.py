@@ -9,13 +9,17 @@ from typing import Any
 
 from hetsim.frontends.onnx_file import Node, OnnxFile
 from hetsim.frontends.onnx_shapes import Knowledge
+from hetsim.frontends.signs import nonnegative
 from hetsim.operators import ACTIVATIONS, MATRIX_OPERATORS, VIEWS, arithmetic, fused_operations, matrix_view
 from hetsim.workload import Graph, Op, Tensor
 
 
-def build(file: OnnxFile, batch: int) -> Graph:
-    """Return the file's graph for a batch size; InputError for what is wrong with the file."""
-    return _Builder(file, batch).graph()
+def build(file: OnnxFile, batch: int, unsigned: bool = False) -> Graph:
+    """Return the file's graph for a batch size; InputError for what is wrong with the file.
+
+    ``unsigned`` says that the network's inputs are never negative.
+    """
+    return _Builder(file, batch, unsigned).graph()
 
 
 class _Builder:
@@ -25,10 +29,12 @@ class _Builder:
     moved or run for it, and whoever reads it reshapes what it gets to the shape that its own op states.
     """
 
-    def __init__(self, file: OnnxFile, batch: int) -> None:
+    def __init__(self, file: OnnxFile, batch: int, unsigned: bool) -> None:
         known = Knowledge(file, batch)
         self.file, self.batch = file, batch
         self.nodes, self.shapes, self.constants = known.nodes, known.shapes, known.constants
+        inputs = [given.name for given in file.inputs] if unsigned else []
+        self.unsigned = nonnegative(self.nodes, inputs, self.constants)
         self.tensors: dict[str, Tensor] = {}
         self.root: dict[str, str] = {}  # what a view shows
         for node in self.nodes:
@@ -54,7 +60,9 @@ class _Builder:
             if name not in self.shapes:
                 raise self.file.wrong(f"nothing makes output {name!r}")
             shaped = self.shapes[name]
-            self.tensors[name] = Tensor(self.root.get(name, name), shaped.shape, shaped.dtype)
+            self.tensors[name] = Tensor(
+                self.root.get(name, name), shaped.shape, shaped.dtype, nonnegative=name in self.unsigned
+            )
         return self.tensors[name]
 
     def graph(self) -> Graph:

@@ -300,7 +300,7 @@ def _has(units: Units | None, operator: str) -> bool:
 def _signed(op: Op) -> bool:
     """Whether the moving operand may have negative numbers."""
     moving = next(t for t in op.inputs[:2] if t is not None and t is not _stored(op))
-    return not (getattr(moving, "nonnegative", False) or moving.dtype.startswith("uint"))
+    return not (moving.nonnegative or moving.dtype.startswith("uint"))
 
 
 def _stored(op: Op) -> Tensor | None:

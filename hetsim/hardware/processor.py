@@ -1,36 +1,26 @@
-"""CPUs and GPUs: a roofline over caches and memory, tiles, launch overhead, streams, and a clock that follows power.
-
-One law, two kinds.
-"""
+"""CPUs and GPUs: the roofline of a part, launch overhead, and concurrent streams. One law, two kinds."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from hetsim.hardware.arithmetic import BITS, computed, is_double
-from hetsim.hardware.caches import CacheSheet, Served, served
-from hetsim.hardware.clock import ClockSheet, sustained
 from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Sheet, Step, register
 from hetsim.hardware.memory import Attached, OwnOrNamed
-from hetsim.hardware.roofline import Kernel
-from hetsim.hardware.tiling import Share, TilingSheet, Unit, tiled
-from hetsim.units import Bandwidth, EnergyPerOp, Power, Rate, Ratio, Time
+from hetsim.units import EnergyPerOp, Rate, Ratio, Time
 
 if TYPE_CHECKING:
     from hetsim.workload import Array, Op, Tensor
 
-Precision = Literal["fp64", "fp32", "tf32", "fp16", "bf16", "int8", "int4"]
-FLOATS = ("float32", "float16", "bfloat16")  # kept and computed in the part's format; other dtypes as they are
-ELEMENT_WISE = frozenset((
-    "Relu", "LeakyRelu", "PRelu", "Clip", "Elu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Softplus",
-    "Add", "Sub", "Mul", "Div", "Sum", "BatchNormalization",
-))  # fmt: skip  # what a compiler can put behind the op that makes its first input
-SCATTERED = frozenset(("Gather", "ScatterND"))
+Precision = Literal["fp64", "fp32", "fp16", "bf16"]
+FORMAT_BYTES: Mapping[str, int] = {"fp64": 8, "fp32": 4, "fp16": 2, "bf16": 2}
+FLOATS = (
+    "float32",
+    "float16",
+    "bfloat16",
+)  # stored and computed in the part's format; other dtypes as they are
 
 PeakRate = Annotated[Rate, Field(gt=0)]
 
@@ -40,47 +30,28 @@ class ProcessorSheet(Sheet):
 
     ``vector`` and ``matrix`` are peak rates by precision: of the vector units, and of units for matrix
     products (tensor cores) where the part has them. ``efficiency`` is the share of a peak that tuned kernels
-    sustain; ``operators`` gives the rate of element-wise operations of ONNX operators that have no tuned kernel.
-    ``units`` are cores or streaming multiprocessors, ``tiling`` how products are cut up for them,
-    ``unit_bandwidth`` the most that one of them draws from the memory, ``gemv_units`` how many work on a product
-    with a single vector. ``launch`` is the overhead of one op, ``streams`` how many ops may run at once;
-    with ``fusion``, element-wise ops run behind the op that makes their first input. ``caches`` are listed
-    innermost first. ``memory`` is built in, or the name of a memory component that may be shared with others.
-    ``energy`` is that of an operation (half a MAC) by precision, all of the chip's dynamic energy but that of
-    the bytes; ``static_power`` is drawn always. Where the power would exceed ``power_limit`` the ``clock`` slows
-    down.
+    sustain. ``launch`` is the overhead of one op, ``streams`` how many ops may run at once. ``memory`` is
+    built in, or the name of a memory component that may be shared with others. ``energy`` is that of an
+    operation (half a MAC) by precision, all of the chip's dynamic energy but its memory's.
     """
 
     format: Precision = "fp32"
     vector: Mapping[Precision, PeakRate]
     matrix: Mapping[Precision, PeakRate] = {}
     efficiency: Ratio = Field(default=1.0, gt=0, le=1)
-    operators: Mapping[str, PeakRate] = {}
-    units: int = Field(default=1, gt=0)
-    tiling: TilingSheet | None = None
-    unit_bandwidth: Bandwidth | None = Field(default=None, gt=0)
-    gemv_units: int | None = Field(default=None, gt=0)
     launch: Time = Field(default=0.0, ge=0)
     streams: int = Field(default=1, gt=0)
-    fusion: bool = False
-    caches: tuple[CacheSheet, ...] = ()
     memory: OwnOrNamed
     energy: Mapping[Precision, EnergyPerOp]
-    clock: ClockSheet | None = None
-    power_limit: Power | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
-    def _makes_sense(self) -> ProcessorSheet:
-        """Every precision has a rate and an energy, caches grow outwards, a limit has a clock to slow down."""
+    def _has_its_format(self) -> ProcessorSheet:
+        """Every precision that ops may be computed in has a rate and an energy."""
         if self.format not in self.vector:
             raise ValueError(f"format is {self.format}, but vector gives no peak rate for it")
         unpriced = [p for p in {**self.vector, **self.matrix} if p not in self.energy]
         if unpriced:
             raise ValueError(f"energy gives nothing for {', '.join(unpriced)}")
-        if any(a.capacity >= b.capacity for a, b in zip(self.caches, self.caches[1:], strict=False)):
-            raise ValueError("caches are listed from the innermost, smallest, to the outermost")
-        if self.power_limit is not None and self.clock is None:
-            raise ValueError("power_limit needs a clock that can slow down")
         return self
 
 
@@ -88,12 +59,12 @@ P = TypeVar("P", bound=ProcessorSheet)
 
 
 class Processor(Component[P]):
-    """Launch, then the longest of computing and of moving the bytes of each level [Williams 2009; Ilic 2014].
+    """The roofline: launch, then the longer of computing and moving bytes [Williams 2009].
 
-    Computing is a product on the matrix units, in tiles where the datasheet gives them, and then element-wise
-    operations on the vector units, each at a peak times the sustained efficiency. Where ops may overlap
-    (several streams, or a memory that others use), what a chip's units and its memory do for the op are demands
-    on shared-rate ports, and the engine divides the rates; else the time is closed form and costs one event.
+    Compute time is 2 x MACs at the matrix rate plus element-wise operations at the vector rate, each a peak
+    times the sustained efficiency; bytes are inputs, outputs and constants in the part's format at the
+    memory's rate. Where ops may overlap (several streams, or a memory that others use) both are demands on
+    shared-rate ports, and the engine divides the rates; else the time is closed form and costs one event.
     """
 
     def __init__(self, name: str, sheet: P) -> None:
@@ -103,11 +74,6 @@ class Processor(Component[P]):
     def bind(self, others: Mapping[str, Component[Any]]) -> None:
         """Find the memory that the datasheet names."""
         self.memory.bind(others)
-
-    @property
-    def _team(self) -> int:
-        """Units that work on one op."""
-        return self.sheet.units
 
     @property
     def _overlaps(self) -> bool:
@@ -120,11 +86,6 @@ class Processor(Component[P]):
     @property
     def _compute_port(self) -> str:
         return f"{self.name}.compute"
-
-    @property
-    def _highest(self) -> float:
-        """The highest clock allowed, relative to the nominal one."""
-        return 1.0 if self.sheet.clock is None else self.sheet.clock.highest
 
     def capacities(self) -> Mapping[str, int]:
         return {self._stream: self.sheet.streams}
@@ -140,169 +101,80 @@ class Processor(Component[P]):
 
     def peaks(self) -> Mapping[str, float]:
         sheet = self.sheet
-        rate = self._highest * sheet.matrix.get(sheet.format, sheet.vector[sheet.format])
-        computing = sheet.efficiency * rate * sheet.energy[sheet.format] * self._energy_at(self._highest)
+        rate = sheet.matrix.get(sheet.format, sheet.vector[sheet.format])
+        computing = sheet.efficiency * rate * sheet.energy[sheet.format]  # sustained, which the power limits
         power = self.static_power() + computing + self.memory.peak_power
-        if sheet.power_limit is not None:
-            power = max(min(power, sheet.power_limit), self.static_power())
         return {"peak_ops_per_s": rate, "peak_ops_per_J": rate / power, "peak_power_W": power}
 
     def supports(self, op: Op) -> str:
         if op.cost is not None:
             return f"runs tensor operations, not a {op.kind}"
-        if is_double(op):
+        if _is_double(op):
             return "" if "fp64" in self.sheet.vector else "does not compute float64"
         if op.exact and self.sheet.format != "fp32":
             return f"computes float32 in {self.sheet.format}, and the op must be exact"
-        needed = sum(self._bytes(t) for t in (*op.moving, *op.constants, *op.outputs))
-        if self.memory.bound and needed > self.memory.sheet.size:
-            return f"takes {needed} B, more than the {self.memory.sheet.size:.0f} B of its memory"
         return ""
 
-    # --- what an op takes ---
-
     def plan(self, op: Op, residency: Residency) -> Plan:
-        sheet, fused = self.sheet, self.sheet.fusion and op.kind in ELEMENT_WISE
-        bytes_from = self._served(op, fused)
-        kernel = self._kernel(op, bytes_from)
-        setup = 0.0 if fused else sheet.launch + self.memory.sheet.latency
-        clock = self._sustained(kernel, setup)
+        sheet, memory = self.sheet, self.memory.sheet
+        precision: Precision = "fp64" if _is_double(op) else sheet.format
+        slow, fast = self._rate(precision, matrix=False), self._rate(precision, matrix=True)
+        computing = 2 * op.macs / fast + op.element_ops / slow
+        outputs = tuple(self._bytes(t) for t in op.outputs)
+        size = sum(self._bytes(t) for t in (*op.moving, *op.constants)) + sum(outputs)
         demands: tuple[tuple[str, float], ...] = ()
-        fill = kernel.alone(clock)
         if self._overlaps:
-            rates = {self._compute_port: self._rate(sheet.format, matrix=True), self.memory.port: self.memory.sheet.rate}
-            used = {self._compute_port: kernel.busy(clock), self.memory.port: kernel.memory}
-            demands = tuple((port, used[port] * rate) for port, rate in rates.items() if used[port] > 0)
-            fill = kernel.own(clock)
-            fill = fill if fill > max(used.values()) * (1 + 1e-9) else 0.0  # the ports alone take as long
+            at_peak = computing * self.ports()[self._compute_port]  # operations of the format, in equal time
+            demands = ((self._compute_port, at_peak), (self.memory.port, float(size)))
+        energy = sheet.energy[precision]
+        steps = (
+            Step("launch", 1, sheet.launch + memory.latency, 0.0, "compute"),
+            Step("multiply-accumulate", op.macs, 2 / fast, 2 * energy, "compute"),
+            Step("element-wise", op.element_ops, 1 / slow, energy, "compute"),
+            self.memory.step("move", size),
+        )
         return Plan(
             holds=(self._stream,),
-            output_bytes=tuple(self._bytes(t) for t in op.outputs),
-            steps=self._steps(op, setup, clock, bytes_from),
-            setup=setup,
-            fill=fill,
-            demands=demands,
+            output_bytes=outputs,
+            steps=tuple(step for step in steps if step.count),
+            setup=sheet.launch + memory.latency,
+            fill=0.0 if demands else max(computing, size / memory.rate),
+            demands=tuple(demand for demand in demands if demand[1] > 0),
         )
-
-    def _kernel(self, op: Op, bytes_from: Served) -> Kernel:
-        """The op's times and energies at the nominal clock."""
-        sheet, precision, memory = self.sheet, self._precision(op), self.memory.sheet
-        rate = memory.scattered_rate if op.kind in SCATTERED else memory.rate
-        energy = sheet.energy[precision]
-        cached = sum(size * c.energy for size, c in zip(bytes_from.caches, sheet.caches, strict=True))
-        narrow = 0.0
-        if sheet.unit_bandwidth is not None:
-            narrow = bytes_from.memory / (sheet.unit_bandwidth * self._units(op))
-        return Kernel(
-            product=partial(self._product, op, precision),
-            element_wise=op.element_ops / self._element_rate(op, precision) * sheet.units / self._team,
-            caches=bytes_from.seconds(sheet.caches) * sheet.units / self._team,
-            memory=bytes_from.memory / rate,
-            narrow=narrow,
-            chip=op.operations * energy + cached,
-            board=bytes_from.memory * memory.energy,
-        )
-
-    def _product(self, op: Op, precision: Precision, clock: float) -> Share:
-        """The matrix product of an op at a relative clock.
-
-        A convolution with a single output channel a group (depthwise) has no use for matrix units. A product
-        with one vector is bound by its bytes and not cut into tiles.
-        """
-        matrix, sheet, team = op.matrix, self.sheet, self._units(op)
-        dense = matrix is None or matrix.columns > 1 or matrix.groups == 1
-        rate = clock * self._rate(precision, matrix=dense)
-        if sheet.tiling is None or matrix is None or not dense or matrix.vectors == 1:
-            whole = 2 * op.macs / rate
-            return Share(whole * sheet.units / team, whole)
-        unit = Unit(rate / sheet.units, clock * self._cache_bandwidth / sheet.units, self.memory.sheet.latency)
-        share = tiled(matrix, sheet.tiling, team, unit, self._item(precision))
-        return Share(share.seconds, share.busy * team / sheet.units)
-
-    def _sustained(self, kernel: Kernel, setup: float) -> float:
-        """The relative clock at which the op's power, averaged from launch to end, keeps to the limit."""
-        limit = self.sheet.power_limit
-        if limit is None:
-            return self._highest
-
-        def power(clock: float) -> float:
-            joules = kernel.chip * self._energy_at(clock) + kernel.board
-            return self.static_power() + joules / (setup + kernel.alone(clock))
-
-        return sustained(power, limit, self._highest) if kernel.chip + kernel.board else self._highest
-
-    def _steps(self, op: Op, setup: float, clock: float, bytes_from: Served) -> tuple[Step, ...]:
-        precision, dense = self._precision(op), self._product(op, self._precision(op), clock).seconds
-        scale = self._energy_at(clock)
-        energy = self.sheet.energy[precision] * scale
-        caches = [
-            Step(f"move_l{i}", size, 1 / (clock * cache.bandwidth), cache.energy * scale, "buffer")
-            for i, (size, cache) in enumerate(zip(bytes_from.caches, self.sheet.caches, strict=True), 1)
-        ]
-        steps = (
-            Step("launch", 1 if setup else 0, setup, 0.0, "compute"),
-            Step("multiply-accumulate", op.macs, dense / max(op.macs, 1), 2 * energy, "compute"),
-            Step("element-wise", op.element_ops, 1 / clock / self._element_rate(op, precision), energy, "compute"),
-            *caches,
-            self.memory.step("move", bytes_from.memory),
-        )
-        return tuple(step for step in steps if step.count)
-
-    def _served(self, op: Op, fused: bool) -> Served:
-        """The bytes of an op by level. Of a table only the rows that are gathered are read."""
-        moving = [self._bytes(t) for t in op.moving]
-        outputs = sum(self._bytes(t) for t in op.outputs)
-        constants = sum(self._bytes(t) for t in op.constants)
-        if op.kind == "Gather":
-            constants = min(constants, outputs)
-        if fused:  # its first input and its output are those of the op that it stands behind
-            return served(self.sheet.caches, sum(moving[1:]), constants)
-        return served(self.sheet.caches, sum(moving) + outputs, constants)
-
-    # --- figures of the datasheet ---
-
-    def _precision(self, op: Op) -> Precision:
-        return "fp64" if is_double(op) else self.sheet.format
-
-    def _units(self, op: Op) -> int:
-        """Units that work on an op."""
-        few = self.sheet.gemv_units
-        if few is None or op.matrix is None or op.matrix.vectors > 1:
-            return self._team
-        return min(few, self._team)
-
-    def _rate(self, precision: Precision, matrix: bool) -> float:
-        """Sustained operations per second of the matrix or the vector units, at the nominal clock."""
-        peak = self.sheet.vector[precision]
-        return self.sheet.efficiency * (self.sheet.matrix.get(precision, peak) if matrix else peak)
-
-    def _element_rate(self, op: Op, precision: Precision) -> float:
-        return self.sheet.operators.get(op.kind) or self._rate(precision, matrix=False)
-
-    @property
-    def _cache_bandwidth(self) -> float:
-        """Bandwidth of the cache that all units share, the outermost."""
-        return self.sheet.caches[-1].bandwidth if self.sheet.caches else math.inf
-
-    def _energy_at(self, clock: float) -> float:
-        return 1.0 if self.sheet.clock is None else self.sheet.clock.energy(clock)
-
-    def _item(self, precision: Precision) -> float:
-        """Bytes of an element."""
-        return BITS[precision] / 8
-
-    def _bytes(self, tensor: Tensor) -> int:
-        return -(-tensor.size * BITS[self.sheet.format] // 8) if tensor.dtype in FLOATS else tensor.nbytes
-
-    # --- numbers ---
 
     def state(self, key: int) -> dict[tuple[str, int], Array]:
         """Constants rounded to the part's format, kept for the run, by name and version."""
         return {}
 
     def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
-        """Inputs, constants and outputs are rounded to the format, sums are float32 (or float64, or exact)."""
-        return Outcome(computed(op, inputs, self.sheet.format, state, moment.threads))
+        """Inputs, constants and outputs are rounded to the format, sums are float32 (or float64)."""
+        from hetsim.formats import rounded
+        from hetsim.numerics import run
+
+        if _is_double(op) or self.sheet.format == "fp32":
+            return Outcome(run(op, inputs, moment.threads))
+        values: list[Array | None] = []
+        for tensor, value in zip(op.inputs, inputs, strict=True):
+            if tensor is None or value is None or not tensor.constant:
+                values.append(None if value is None else rounded(value, self.sheet.format))
+                continue
+            at = (tensor.name, tensor.version)
+            if at not in state:
+                state[at] = rounded(value, self.sheet.format)
+            values.append(state[at])
+        return Outcome(tuple(rounded(y, self.sheet.format) for y in run(op, values, moment.threads)))
+
+    def _rate(self, precision: Precision, matrix: bool) -> float:
+        """Sustained operations per second of the matrix or the vector units."""
+        peak = self.sheet.vector[precision]
+        return self.sheet.efficiency * (self.sheet.matrix.get(precision, peak) if matrix else peak)
+
+    def _bytes(self, tensor: Tensor) -> int:
+        return tensor.size * FORMAT_BYTES[self.sheet.format] if tensor.dtype in FLOATS else tensor.nbytes
+
+
+def _is_double(op: Op) -> bool:
+    return any(t.dtype == "float64" for t in (*op.outputs, *op.moving, *op.constants))
 
 
 class CpuSheet(ProcessorSheet):
@@ -320,14 +192,10 @@ class GpuSheet(ProcessorSheet):
 
 @register
 class Cpu(Processor[CpuSheet]):
-    """A CPU whose cores are dealt out to its streams: each op has a team of them."""
+    """A CPU whose cores work on one op together."""
 
     kind: ClassVar[str] = "cpu"
     sheet_type: ClassVar[type[Sheet]] = CpuSheet
-
-    @property
-    def _team(self) -> int:
-        return max(self.sheet.units // self.sheet.streams, 1)
 
 
 @register
