@@ -91,7 +91,7 @@ class Scenario(_Form):
     """The whole question. `load` makes one from a file; the fields are those of the file.
 
     ``repeat`` asks the same of several chips (seeds); ``marks`` is how many times a streaming op announces
-    progress; ``warmup`` requests are left out of latency statistics; ``threads`` are onnxruntime's.
+    progress, 0 for none: then every op waits for the whole of its inputs; ``warmup`` requests are left out of latency statistics; ``threads`` are onnxruntime's.
     """
 
     description: str = ""
@@ -104,7 +104,7 @@ class Scenario(_Form):
     numerics: Literal["analog", "ideal", "none"] = "analog"
     sweep: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
     expect: tuple[Expectation, ...] = ()
-    marks: StrictInt = Field(default=4, ge=1)
+    marks: StrictInt = Field(default=4, ge=0)
     warmup: StrictInt = Field(default=0, ge=0)
     max_time: Time | None = Field(default=None, gt=0)
     max_events: Annotated[StrictInt, Field(ge=1)] | None = None

@@ -31,9 +31,9 @@ class Recipe:
         residency: Residency,
     ) -> None:
         self.plan, self.component, self.index, self.residency = plan, component, index, residency
-        self.holds, self.streams = tuple(sorted(plan.holds)), plan.streams
+        self.holds, self.streams = tuple(sorted(plan.holds)), plan.streams and marks > 0
         self.setup, self.fill = ticks(plan.setup), ticks(plan.fill)
-        n = min(marks, plan.chunks)
+        n = min(max(marks, 1), plan.chunks)
         self.marks = tuple(-(-plan.chunks * m // n) for m in range(1, n + 1))
         self.pace = tuple(self.after(chunk) for chunk in self.marks)
         self.length = self.pace[-1]
