@@ -91,7 +91,8 @@ class Scenario(_Form):
     """The whole question. `load` makes one from a file; the fields are those of the file.
 
     ``repeat`` asks the same of several chips (seeds); ``marks`` is how many times a streaming op announces
-    progress, 0 for none: then every op waits for the whole of its inputs; ``warmup`` requests are left out of latency statistics; ``threads`` are onnxruntime's.
+    progress, 0 for never: then every op waits for the whole of its inputs; ``warmup`` requests are left out of
+    latency statistics; ``threads`` are onnxruntime's.
     """
 
     description: str = ""

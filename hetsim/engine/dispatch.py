@@ -14,11 +14,18 @@ from hetsim.engine.mover import Mover
 from hetsim.engine.numbers import Numbers
 from hetsim.engine.outlook import Outlook
 from hetsim.engine.ports import Port
+from hetsim.engine.recipe import Recipe
 from hetsim.engine.stream import arrivals, paced
 from hetsim.errors import RunError
 from hetsim.schedulers.scheduler import Decision, Scheduler, View
 from hetsim.system import System
 from hetsim.units import ticks
+
+
+def streams(job: Job, producer: int, consumer: int) -> bool:
+    """Whether the consumer takes in the producer's chunks one by one: on one component, both able to."""
+    source, target = job.recipes[producer], job.recipes[consumer]
+    return source.streams and target.streams and source.component == target.component
 
 
 class Dispatcher:
@@ -64,143 +71,138 @@ class Dispatcher:
 
     def place(self, job: Job, decision: Decision) -> None:
         """Apply a decision, and start moving what the op reads if that is there already."""
-        i, offer, _, _, ordered = decision
-        component = offer.component
-        placed, status = job.placed, job.status
-        if (
-            not 0 <= i < len(placed)
-            or placed[i] is not None
-            or component not in self._outlook.options(job, i)
-        ):
+        i, offer, start, end, ordered = decision
+        placed, status, shape = job.placed, job.status, job.shape
+        if not 0 <= i < shape.size or placed[i] is not None or not isinstance(offer, Recipe):
             raise self._nonsense(job, decision)
-        recipe = self._outlook.accept(job, decision)
+        if offer.op is not job.graph.ops[i] or not offer.allowed:
+            raise self._nonsense(job, decision)
+        recipe = self._outlook.accept(job, i, offer, end)
         if ordered:
             job.ordered[i] = True
-            for name in recipe.holds:
-                self._hold(name).expect(decision.start, job, i)
+            for hold in recipe.places or self._places(recipe):
+                hold.expect(start, job, i)
         missing = 0
-        for p, t in job.shape.inputs[i]:
+        for p, t in shape.inputs[i]:
             if p < 0:
-                source, size = self._host, job.shape.tensors[t].nbytes
+                source, size = self._host, shape.tensors[t].nbytes
             elif status[p] == DONE:
-                source, size = placed[p], job.recipes[p].plan.output_bytes[job.shape.position[t]]
+                source, size = placed[p], job.recipes[p].plan.output_bytes[shape.position[t]]
             elif placed[p] is None:
                 raise self._nonsense(job, decision)
             else:
-                missing += status[p] == WAITING or not self._streams(job, p, i)
+                missing += status[p] == WAITING or not streams(job, p, i)
                 continue
-            if source != component and not self._mover.send(job, t, source, component, size, i):
+            if source != offer.component and not self._mover.send(job, t, source, offer.component, size, i):
                 missing += 1
-        if job.ready[i] > self._outlook.now:  # a task is not released yet
+        now = self._outlook.now
+        if job.ready[i] > now:  # a task is not released yet
             missing += 1
-            self._clock.alarm(job.ready[i] - self._clock.now, self._released, (job, i))
+            self._clock.alarm(job.ready[i] - now, self._released, (job, i))
         job.missing[i] = missing
         if not missing:
-            self._ready(job, i)
+            self._ready(job, i, now)
 
     def _nonsense(self, job: Job, decision: Decision) -> RunError:
         """What is wrong with a decision that cannot be followed, by the policy's name."""
         i = decision.op
         if not 0 <= i < job.shape.size or job.placed[i] is not None:
             what = f"placed op number {i} of {job.graph.name!r}, which is not waiting for a place"
+        elif getattr(decision.offer, "op", None) is not job.graph.ops[i]:
+            what = f"placed {job.graph.ops[i].name!r} with an offer that was made for another op"
         elif decision.offer.component not in self._outlook.options(job, i):
             what = f"placed {job.graph.ops[i].name!r} on {decision.offer.component!r}, which may not run it"
         else:
             what = f"placed {job.graph.ops[i].name!r} before the ops that it reads from"
         return RunError(f"scheduler {self._scheduler.kind!r} {what}")
 
-    def _released(self, event: Any) -> None:
-        self._delivered(*event.payload)
-
-    def _streams(self, job: Job, producer: int, consumer: int) -> bool:
-        """Whether the consumer takes in the producer's chunks one by one, on one component."""
-        return (
-            job.placed[producer] == job.placed[consumer]
-            and job.recipes[producer].streams
-            and job.recipes[consumer].streams
-        )
+    def _places(self, recipe: Recipe) -> tuple[Hold, ...]:
+        """The resources that a recipe holds, looked up once."""
+        for name in recipe.holds:
+            if name not in self._holds:
+                self._holds[name] = Hold(name, self._outlook.capacity(name))
+        recipe.places = tuple(self._holds[name] for name in recipe.holds)
+        return recipe.places
 
     # --- feeding ---
 
-    def _arrived(self, job: Job, reader: int) -> None:
-        """A tensor has reached one of its readers."""
-        if reader != HOST:
-            self._delivered(job, reader)
-            return
-        job.returns -= 1
-        if not job.left and not job.returns:
-            self._complete(job)
+    def _released(self, event: Any) -> None:
+        job, i = event.payload
+        self._arrived(job, i, self._clock.now)
 
-    def _delivered(self, job: Job, i: int) -> None:
-        job.missing[i] -= 1
-        if not job.missing[i]:
-            self._ready(job, i)
+    def _arrived(self, job: Job, reader: int, now: int) -> None:
+        """A tensor has reached one of its readers."""
+        if reader == HOST:
+            job.returns -= 1
+            if not job.left and not job.returns:
+                self._complete(job)
+            return
+        job.missing[reader] -= 1
+        if not job.missing[reader]:
+            self._ready(job, reader, now)
 
     # --- queueing ---
 
-    def _hold(self, name: str) -> Hold:
-        hold = self._holds.get(name)
-        if hold is None:
-            hold = self._holds[name] = Hold(name, self._outlook.capacity(name))
-        return hold
+    def _ready(self, job: Job, i: int, now: int) -> None:
+        job.ready[i] = now
+        self._acquire(job, i, 0, now)
 
-    def _ready(self, job: Job, i: int) -> None:
-        job.ready[i] = self._clock.now
-        self._acquire(job, i, 0)
-
-    def _acquire(self, job: Job, i: int, position: int) -> None:
+    def _acquire(self, job: Job, i: int, position: int, now: int) -> None:
         """Take the op's holds one after the other in a fixed order, so that no two ops wait for each other."""
-        names = job.recipes[i].holds
-        while position < len(names):
-            if not self._hold(names[position]).claim(job, i, position):
+        recipe = job.recipes[i]
+        places = recipe.places or self._places(recipe)
+        spare = None
+        while position < len(places):
+            hold = places[position]
+            if not hold.claim(job, i, position):
                 return
+            if hold.users < hold.capacity and (hold.ripe or hold.waiting):
+                spare = hold  # a place is left for the next in order
             position += 1
-        self._granted(job, i)
+        self._granted(job, i, now)
+        if spare is not None:
+            self._wake(spare, now)
 
-    def _release(self, job: Job, i: int) -> None:
-        holds = [self._holds[name] for name in job.recipes[i].holds]
-        for hold in holds:
+    def _release(self, recipe: Recipe, now: int) -> None:
+        for hold in recipe.places:
             hold.users -= 1
-        for hold in holds:
+        for hold in recipe.places:
             if hold.ripe or hold.waiting:
-                self._wake(hold)
+                self._wake(hold, now)
 
-    def _wake(self, hold: Hold) -> None:
+    def _wake(self, hold: Hold, now: int) -> None:
         while (claim := hold.next()) is not None:
-            self._acquire(claim[0], claim[1], claim[2] + 1)
+            self._acquire(claim[0], claim[1], claim[2] + 1, now)
 
-    def _granted(self, job: Job, i: int) -> None:
+    def _granted(self, job: Job, i: int, now: int) -> None:
         """All holds are there. Plan again if what is stored changed meanwhile; wait for the first chunk."""
         recipe = job.recipes[i]
-        for name in recipe.holds:
-            hold = self._holds[name]
-            if hold.users < hold.capacity and (
-                hold.ripe or hold.waiting
-            ):  # a place is left for the next in order
-                self._wake(hold)
-        resident = self._resident[recipe.component]
-        if recipe.residency is not resident:
-            fresh = self._outlook.recipe(job.graph.ops[i], recipe.component, resident)
+        if recipe.residency is not self._resident[recipe.component]:
+            op, component = job.graph.ops[i], recipe.component
+            fresh = self._outlook.recipe(op, component, self._resident[component])
+            job.recipes[i] = fresh
             if fresh.holds != recipe.holds:
-                self._release(job, i)
-                job.recipes[i], job.ordered[i] = fresh, False
-                self._acquire(job, i, 0)
+                job.ordered[i] = False
+                self._release(recipe, now)
+                self._acquire(job, i, 0, now)
                 return
-            job.recipes[i] = recipe = fresh
+            recipe = fresh
+            self._places(recipe)
         fed = arrivals(job, i) if recipe.streams else None
-        if fed is not None and fed[0] > self._clock.now:
-            self._clock.alarm(fed[0] - self._clock.now, self._begin, (job, i, fed))
+        if fed is not None and fed[0] > now:
+            self._clock.alarm(fed[0] - now, self._begin, (job, i, fed))
         else:
-            self._start(job, i, fed)
+            self._start(job, i, fed, now)
 
     # --- running ---
 
     def _begin(self, event: Any) -> None:
-        self._start(*event.payload)
+        job, i, fed = event.payload
+        self._start(job, i, fed, self._clock.now)
 
-    def _start(self, job: Job, i: int, fed: tuple[int, ...] | None) -> None:
+    def _start(self, job: Job, i: int, fed: tuple[int, ...] | None, now: int) -> None:
         """The op starts: its numbers are computed now, so its end is known unless it shares a port."""
-        recipe, now = job.recipes[i], self._clock.now
+        recipe = job.recipes[i]
         if recipe.plan.after is not None:
             self._resident[recipe.component] = self._outlook.intern(recipe.plan.after)
         setup = recipe.setup
@@ -208,25 +210,24 @@ class Dispatcher:
             setup = self._numbers.compute(job, i, now)
         elif recipe.plan.deployment is not None:
             self._meter.deployed.append(recipe.plan.deployment)
-        self._meter.started(job, i, now)
         job.status[i], job.starts[i] = STARTED, now
         if job.start < 0:
             job.start = now
         if recipe.ports:
             self._clock.alarm(setup, self._serve, (job, i))
             return
-        if recipe.streams:
+        if fed is None:
+            end = now + setup + recipe.length
+        else:
             job.progress[i] = progress = paced(recipe, now + setup, fed)
             end = progress[-1]
-        else:
-            end = now + setup + recipe.length
         job.ends[i] = end
         self._outlook.started(recipe, end)
         self._clock.alarm(end - now, self._ended, (job, i))
         if recipe.streams:
             for _, reader in job.shape.readers[i]:
-                if reader != HOST and job.placed[reader] is not None and self._streams(job, i, reader):
-                    self._delivered(job, reader)
+                if reader != HOST and job.placed[reader] is not None and streams(job, i, reader):
+                    self._arrived(job, reader, now)
 
     def _serve(self, event: Any) -> None:
         """Setup is over: be served by every port side by side, and by the op's own pipeline."""
@@ -245,48 +246,59 @@ class Dispatcher:
         job, i, left = payload
         left[0] -= 1
         if not left[0]:
-            job.ends[i] = self._clock.now
-            self._outlook.started(job.recipes[i], self._clock.now)
-            self._finish(job, i)
+            job.ends[i] = now = self._clock.now
+            self._outlook.started(job.recipes[i], now)
+            self._finish(job, i, now)
 
     def _ended(self, event: Any) -> None:
-        self._finish(*event.payload)
+        job, i = event.payload
+        self._finish(job, i, self._clock.now)
 
-    def _finish(self, job: Job, i: int) -> None:
+    def _finish(self, job: Job, i: int, now: int) -> None:
         """The op is done: account for it, push its outputs, and let go of its resources."""
-        self._outlook.now = self._clock.now
-        self._meter.ended(job, i, self._clock.now)
+        recipe = job.recipes[i]
+        self._outlook.now = now
+        self._meter.ended(job, i, now)
         job.status[i] = DONE
         if self._numbers is not None:
             self._numbers.read(job, i)
-        self._push(job, i)
-        self._release(job, i)
+        self._push(job, i, now)
+        self._release(recipe, now)
         job.left -= 1
         if not job.left and not job.returns:
             self._complete(job)
 
-    def _push(self, job: Job, i: int) -> None:
+    def _push(self, job: Job, i: int, now: int) -> None:
         """Send every output to the readers that have a place and did not stream it."""
-        source, sizes, streams = job.placed[i], job.recipes[i].plan.output_bytes, job.recipes[i].streams
-        for t, reader in job.shape.readers[i]:
-            if reader == HOST:
-                target = self._host
-            else:
-                target = job.placed[reader]
-                if target is None or (streams and self._streams(job, i, reader)):
+        recipe, shape = job.recipes[i], job.shape
+        source = recipe.component
+        for t, reader in shape.readers[i]:
+            target = self._host if reader == HOST else job.placed[reader]
+            if target != source:
+                if target is None:
                     continue
-            if target != source and not self._mover.send(
-                job, t, source, target, sizes[job.shape.position[t]], reader
-            ):
+                size = recipe.plan.output_bytes[shape.position[t]]
+                if not self._mover.send(job, t, source, target, size, reader):
+                    continue
+            elif recipe.streams and reader != HOST and job.recipes[reader].streams:
                 continue
             if reader == HOST:
                 job.returns -= 1
             else:
-                self._delivered(job, reader)
+                self._arrived(job, reader, now)
 
     def _complete(self, job: Job) -> None:
         del self.jobs[job.run]
         self._finished(job)
+
+    def running(self) -> list[tuple[int, int]]:
+        """Component (its number) and start of every op that has not ended."""
+        return [
+            (job.recipes[i].index, job.starts[i])
+            for job in self.jobs.values()
+            for i, status in enumerate(job.status)
+            if status == STARTED
+        ]
 
     # --- telling why nothing moves ---
 

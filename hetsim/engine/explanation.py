@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hetsim.engine.run import Run
 from hetsim.errors import InputError, did_you_mean
 from hetsim.hardware.component import Plan
+from hetsim.schedulers.scheduler import Decision
 from hetsim.units import TICK
 
 if TYPE_CHECKING:
@@ -23,17 +24,24 @@ def explanation(scenario: Scenario, op: str) -> list[dict[str, Any]]:
     names = {o.name for graph in run.workload.graphs() for o in graph.ops}
     if op not in names:
         raise InputError.of(f"the workload has no op {op!r}", did_you_mean(op, names))
-    seen: list[dict[str, Any]] = []
     place = run.dispatcher.place
 
-    def watch(job: Job, decision: Any) -> None:
-        if not seen and job.graph.ops[decision.op].name == op:
-            seen.extend(_entries(run, job, decision.op, decision.offer.component))
+    def watch(job: Job, decision: Decision) -> None:
+        if job.graph.ops[decision.op].name == op:
+            raise _Found(_entries(run, job, decision.op, decision.offer.component))
         place(job, decision)
 
     run.dispatcher.place = watch  # type: ignore[method-assign]
-    run.go()
-    return seen
+    try:
+        run.go()
+    except _Found as found:
+        return found.entries
+    return []
+
+
+class _Found(Exception):  # noqa: N818  it ends a run that has answered the question
+    def __init__(self, entries: list[dict[str, Any]]) -> None:
+        self.entries = entries
 
 
 def _entries(run: Run, job: Job, i: int, chosen: str) -> list[dict[str, Any]]:

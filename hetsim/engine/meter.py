@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from math import fsum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hetsim.engine.job import Job, Shape
 from hetsim.engine.lanes import Hop, Roads
@@ -13,6 +13,11 @@ from hetsim.engine.recipe import Recipe
 from hetsim.hardware.component import Deployment, Outcome
 from hetsim.result import Columns, GraphShape, Trace
 from hetsim.system import System
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 _SPAN, _HOP, _CALL = (struct.Struct(f"={n}qd").pack for n in (9, 10, 6))  # rows of spans, transfers, calls
 
@@ -23,8 +28,7 @@ class Meter:
     def __init__(self, system: System) -> None:
         self._system = system
         self.trace = Trace(components=list(system.components), links=list(system.links))
-        n = len(system.components)
-        self.busy, self._active, self._since = [0] * n, [0] * n, [0] * n
+        self.busy = [0] * len(system.components)  # ticks in which at least one op ran
         self.counts: dict[tuple[str, str], float] = {}
         self.deployed: list[Deployment] = []
         self.measured: dict[tuple[str, str], float] = {}  # measured minus expected
@@ -64,28 +68,16 @@ class Meter:
             hop.joules,
         )
 
-    def started(self, job: Job, i: int, now: int) -> None:
-        """An op starts on its component."""
-        recipe = job.recipes[i]
-        c = recipe.index
-        if not self._active[c]:
-            self._since[c] = now
-        self._active[c] += 1
-
     def ended(self, job: Job, i: int, now: int) -> None:
         """An op ends: a row in the trace, and a run of its recipe."""
         recipe = job.recipes[i]
-        c = recipe.index
         recipe.runs += 1
-        self._active[c] -= 1
-        if not self._active[c]:
-            self.busy[c] += now - self._since[c]
         joules = recipe.joules
         if job.delta:
             joules += job.delta.pop(i, 0.0)
         job.joules += joules
         self._spans += _SPAN(
-            job.run, job.request, job.call, job.shape.number, i, c, job.ready[i], job.starts[i], now, joules
+            job.run, job.request, job.call, job.shape.number, i, recipe.index, job.ready[i], job.starts[i], now, joules
         )
 
     def outcome(self, job: Job, i: int, outcome: Outcome) -> None:
@@ -110,8 +102,13 @@ class Meter:
             job.run, job.request, job.call, job.shape.number, max(job.start, 0), now, job.joules
         )
 
-    def close(self, recipes: Iterable[Recipe], roads: Roads, end: int) -> None:
-        """Add everything up at the end of the run: runs x energy of every recipe and hop, static power x time."""
+    def close(
+        self, recipes: Iterable[Recipe], roads: Roads, end: int, running: Iterable[tuple[int, int]]
+    ) -> None:
+        """Add everything up at the end of the run: runs x energy of every recipe and hop, static power x time.
+
+        ``running`` are the component and start of ops that have not ended.
+        """
         parts: dict[tuple[str, str], list[float]] = {}
         for recipe in recipes:
             for place, joules in recipe.energy.items():
@@ -125,13 +122,23 @@ class Meter:
         _deal(self._spans, self.trace.spans)
         _deal(self._hops, self.trace.transfers)
         _deal(self._calls, self.trace.calls)
+        self._spans, self._hops, self._calls = bytearray(), bytearray(), bytearray()
         everything: list[Any] = [*self._system.components.values(), *self._system.links.values()]
         for part in everything:
             parts.setdefault((part.name, "static"), []).append(part.static_power() * self.trace.seconds)
         self.trace.energy = {place: total for place, p in sorted(parts.items()) if (total := fsum(p))}
-        for c, active in enumerate(self._active):
-            if active:
-                self.busy[c] += end - self._since[c]
+        self._add_busy(running)
+
+    def _add_busy(self, running: Iterable[tuple[int, int]]) -> None:
+        import numpy as np
+
+        spans = self.trace.spans
+        component, start, end = (spans.numpy(name) for name in ("component", "start", "end"))
+        left = np.array([*running], dtype=np.int64).reshape(-1, 2)
+        for c in range(len(self.busy)):
+            mine, late = component == c, left[left[:, 0] == c, 1]
+            begins = np.concatenate([start[mine], late])
+            self.busy[c] = covered(begins, np.concatenate([end[mine], np.full_like(late, self.trace.end)]))
 
     def data_dependent(self, recipes: Iterable[Recipe]) -> Mapping[tuple[str, str], float]:
         """Joules of each part that depends on the data: what numbers replace by a measurement."""
@@ -140,6 +147,18 @@ class Meter:
             for r in recipes if r.runs for s in r.plan.steps if s.expected
         }  # fmt: skip
         return {place: self.trace.energy.get(place, 0.0) for place in sorted(places)}
+
+
+def covered(starts: Ints, ends: Ints) -> int:
+    """Length of the union of intervals, in the unit of its arguments (ticks)."""
+    import numpy as np
+
+    if not len(starts):
+        return 0
+    order = np.argsort(starts, kind="stable")
+    starts, reach = starts[order], np.maximum.accumulate(ends[order])
+    gaps = np.maximum(starts[1:] - reach[:-1], 0).sum()
+    return int(reach[-1] - starts[0] - gaps)
 
 
 def _deal(rows: bytearray, columns: Columns) -> None:

@@ -13,10 +13,10 @@ from hetsim.errors import InputError
 
 
 class Mover:
-    """Keeps track of a job's copies; ``arrived(job, reader)`` is called for each reader of a copy that comes in."""
+    """Keeps track of copies; ``arrived(job, reader, now)`` is called for each reader of one that comes in."""
 
     def __init__(
-        self, clock: Clock, roads: Roads, meter: Meter, arrived: Callable[[Job, int], None]
+        self, clock: Clock, roads: Roads, meter: Meter, arrived: Callable[[Job, int, int], None]
     ) -> None:
         self._clock, self._roads, self._meter, self._arrived = clock, roads, meter, arrived
 
@@ -39,12 +39,12 @@ class Mover:
                 "add a link between them, or pin its ops to components that are connected",
             )
         job.copies[place] = [reader]
-        self._cross(job, place, passage[0], 0)
+        self._cross(job, place, passage[0], 0, self._clock.now)
         return False
 
-    def _cross(self, job: Job, place: tuple[int, str], hops: tuple[Hop, ...], number: int) -> None:
+    def _cross(self, job: Job, place: tuple[int, str], hops: tuple[Hop, ...], number: int, now: int) -> None:
         """Reserve the next hop."""
-        hop, now = hops[number], self._clock.now
+        hop = hops[number]
         lane, begin = hop.lane, now
         if lane is not None:
             if lane.free > begin:
@@ -56,9 +56,10 @@ class Mover:
 
     def _crossed(self, event: Any) -> None:
         job, place, hops, number = event.payload
+        now = self._clock.now
         if number < len(hops):
-            self._cross(job, place, hops, number)
+            self._cross(job, place, hops, number, now)
             return
         readers, job.copies[place] = job.copies[place], None
         for reader in readers:
-            self._arrived(job, reader)
+            self._arrived(job, reader, now)

@@ -9,7 +9,7 @@ from hetsim.engine.job import Job
 from hetsim.engine.lanes import Roads
 from hetsim.engine.recipe import Recipe
 from hetsim.hardware.component import Residency
-from hetsim.schedulers.scheduler import Decision, Offer
+from hetsim.schedulers.scheduler import Offer
 from hetsim.system import System
 from hetsim.workload import Op
 
@@ -100,7 +100,10 @@ class Outlook:
         recipe = self._older.get(place)
         if recipe is None:
             plan = self._system.components[component].plan(op, residency)
-            recipe = Recipe(plan, component, self.index[component], self._marks, self._rates, residency)
+            allowed = component in self._options[op]
+            recipe = Recipe(
+                op, plan, component, self.index[component], self._marks, self._rates, residency, allowed
+            )
             self._older[place] = recipe
         self._recipes[component][op] = recipe
         return recipe
@@ -109,24 +112,25 @@ class Outlook:
         """Every recipe made, with its op, in order of making."""
         return [(op, recipe) for (op, _, _), recipe in self._older.items()]
 
-    def accept(self, job: Job, decision: Decision) -> Recipe:
-        """Apply a decision: later plans see what it stores, later estimates the places it takes."""
-        op, component = decision.op, decision.offer.component
-        recipe = self.recipe(job.graph.ops[op], component, self.planned[component])
+    def accept(self, job: Job, op: int, recipe: Recipe, end: int) -> Recipe:
+        """Apply a decision: later plans see what it stores, later estimates the places it takes until ``end``."""
+        component = recipe.component
+        if recipe.residency is not self.planned[component]:
+            recipe = self.recipe(job.graph.ops[op], component, self.planned[component])
         if recipe.plan.after is not None:
             self.planned[component] = self.intern(recipe.plan.after)
-        job.placed[op], job.recipes[op], job.ends[op] = component, recipe, decision.end
+        job.placed[op], job.recipes[op], job.ends[op] = component, recipe, end
         pending = self._pending
         for hold in recipe.holds:
             if hold not in self._capacities:
                 pending[hold] = pending.get(hold, 0) + 1
-                self._free[hold] = decision.end
+                self._free[hold] = end
                 continue
             places = self._places.setdefault(hold, [])
             if len(places) < self.capacity(hold):
-                heapq.heappush(places, decision.end)
+                heapq.heappush(places, end)
             else:
-                heapq.heapreplace(places, decision.end)
+                heapq.heapreplace(places, end)
         return recipe
 
     def started(self, recipe: Recipe, end: int) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Mapping
 from math import fsum
+from typing import TYPE_CHECKING
 
 from hetsim.hardware.component import Plan, Residency
 from hetsim.units import ticks
+from hetsim.workload import Op
+
+if TYPE_CHECKING:
+    from hetsim.engine.holds import Hold
+
+Need = tuple[int, int, int, int]
 
 
 class Recipe:
@@ -13,24 +22,21 @@ class Recipe:
 
     ``marks`` are the chunk counts that the op announces (at most the scenario's number of marks, the last one
     all chunks) and ``pace`` the ticks after the end of setup at which an unimpeded run has done them.
-    ``runs`` counts the runs, so that energy adds up as count x energy whatever their order.
+    ``runs`` counts the runs, so that energy adds up as count x energy whatever their order. ``allowed`` is whether
+    the scenario lets the op run there.
     """
 
     __slots__ = (
-        "component", "duration", "energy", "fill", "holds", "index", "interval", "joules", "length", "marks", "pace",
-        "plan", "ports", "residency", "runs", "setup", "streams",
+        "_needs", "allowed", "component", "duration", "energy", "fill", "holds", "index", "joules", "length", "marks",
+        "op", "pace", "places", "plan", "ports", "residency", "runs", "setup", "streams",
     )  # fmt: skip
 
     def __init__(
-        self,
-        plan: Plan,
-        component: str,
-        index: int,
-        marks: int,
-        rates: dict[str, float],
-        residency: Residency,
-    ) -> None:
-        self.plan, self.component, self.index, self.residency = plan, component, index, residency
+        self, op: Op | None, plan: Plan, component: str, index: int, marks: int, rates: Mapping[str, float],
+        residency: Residency, allowed: bool = True,
+    ) -> None:  # fmt: skip
+        self.op, self.plan, self.component, self.index = op, plan, component, index
+        self.residency, self.allowed = residency, allowed
         self.holds, self.streams = tuple(sorted(plan.holds)), plan.streams and marks > 0
         self.setup, self.fill = ticks(plan.setup), ticks(plan.fill)
         n = min(max(marks, 1), plan.chunks)
@@ -43,10 +49,31 @@ class Recipe:
         self.energy = self._by_category(plan, component)
         self.joules = fsum(self.energy.values())
         self.runs = 0
+        self.places: tuple[Hold, ...] = ()  # the holds themselves, once the engine has looked them up
+        self._needs: dict[Recipe, tuple[Need, ...]] = {}
 
     def after(self, chunk: int) -> int:
         """Ticks from the end of setup until ``chunk`` chunks are done, rounded once."""
         return ticks(self.plan.fill + self.plan.interval * (chunk - 1))
+
+    def needs(self, producer: Recipe) -> tuple[Need, ...]:
+        """What each mark of this op needs of a producer that it is fed by, chunk by chunk.
+
+        For chunk d of C the op needs the share d/C of what the producer makes. A need ``(k, part, whole, early)`` is
+        met ``part / whole`` of the way from the producer's mark k - 1 to its mark k, at an even pace; on the way to
+        its first mark, where the producer goes at its own pace, it is met ``early`` ticks before that.
+        """
+        if producer not in self._needs:
+            self._needs[producer] = tuple(self._need(producer, mark) for mark in self.marks)
+        return self._needs[producer]
+
+    def _need(self, producer: Recipe, mark: int) -> Need:
+        chunk = -(-producer.plan.chunks * mark // self.plan.chunks)
+        k = bisect_left(producer.marks, chunk)
+        if k == 0:
+            return 0, 0, 1, producer.pace[0] - producer.after(chunk)
+        before = producer.marks[k - 1]
+        return k, chunk - before, producer.marks[k] - before, 0
 
     @staticmethod
     def _by_category(plan: Plan, component: str) -> dict[tuple[str, str], float]:

@@ -68,7 +68,7 @@ class Run:
             raise RunError(f"the run stalls at {self.clock.now} ps:\n{self.dispatcher.stalled()}")
         ends = self.meter.trace.requests["end"]
         end = self.clock.now if waiting else max(ends, default=0)
-        self.meter.close((r for _, r in self.outlook.recipes()), self.roads, end)
+        self.meter.close((r for _, r in self.outlook.recipes()), self.roads, end, self.dispatcher.running())
 
     @property
     def graphs(self) -> Sequence[Graph]:

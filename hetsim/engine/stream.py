@@ -11,46 +11,38 @@ from hetsim.engine.recipe import Recipe
 
 
 def arrivals(job: Job, i: int) -> tuple[int, ...] | None:
-    """When the input of each of the op's marks has arrived; None when all producers are done.
-
-    For chunk d of C the op needs the share d/C of what each producer makes.
-    """
-    recipe = job.recipes[i]
-    running = [p for p in job.graph.producers[i] if job.status[p] != DONE]
-    if not running:
-        return None
-    total = recipe.plan.chunks
-    return tuple(max(_time(job, p, mark, total) for p in running) for mark in recipe.marks)
+    """When the input of each of the op's marks has arrived; None when all producers are done."""
+    recipe, status, fed = job.recipes[i], job.status, None
+    for p in job.graph.producers[i]:
+        if status[p] != DONE:
+            times = _supplied(job, p, recipe)
+            fed = times if fed is None else tuple(map(max, fed, times))
+    return fed
 
 
-def _time(job: Job, producer: int, part: int, whole: int) -> int:
-    """When the producer has made at least ``part / whole`` of its chunks."""
-    recipe, progress = job.recipes[producer], job.progress[producer]
-    assert progress is not None
-    need = -(-recipe.plan.chunks * part // whole)
-    before, at = 0, job.starts[producer]
-    for mark, time in zip(recipe.marks, progress, strict=True):
-        if mark == need:
-            return time
-        if mark > need and not before:  # before the first mark it goes at its own pace
-            return max(at, time - (recipe.after(mark) - recipe.after(need)))
-        if mark > need:
-            return at - (at - time) * (need - before) // (mark - before)
-        before, at = mark, time
-    return progress[-1]
+def _supplied(job: Job, producer: int, recipe: Recipe) -> tuple[int, ...]:
+    """When a running producer has made what each mark of a consumer needs."""
+    source, progress = job.recipes[producer], job.progress[producer]
+    if progress is None:  # it was not fed chunk by chunk itself: it goes at its own pace
+        begin = job.ends[producer] - source.length
+        progress = tuple([begin + pace for pace in source.pace])
+    return tuple([
+        progress[k] - early if not k else progress[k - 1] - (progress[k - 1] - progress[k]) * part // whole
+        for k, part, whole, early in recipe.needs(source)
+    ])  # fmt: skip
 
 
-def paced(recipe: Recipe, begin: int, fed: tuple[int, ...] | None) -> tuple[int, ...]:
+def paced(recipe: Recipe, begin: int, fed: tuple[int, ...]) -> tuple[int, ...]:
     """When each mark is done, for an op whose setup is over at ``begin``.
 
     Each ends at the later of the op's own pace and the arrival of its input plus fill.
     """
-    if fed is None:
-        return tuple(begin + pace for pace in recipe.pace)
     times: list[int] = []
-    last, done = begin, 0
+    last, done, fill = begin, 0, recipe.fill
     for pace, arrival in zip(recipe.pace, fed, strict=True):
-        last = max(last + pace - done, arrival + recipe.fill)
+        last += pace - done
+        if arrival + fill > last:
+            last = arrival + fill
         done = pace
         times.append(last)
     return tuple(times)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import fsum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from hetsim.engine.meter import covered
 from hetsim.engine.run import Run
 from hetsim.units import TICK, ticks
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def document(run: Run, wall: float) -> dict[str, Any]:
@@ -116,16 +112,6 @@ def links(run: Run) -> dict[str, dict[str, Any]]:
             **{peak: float(value) for peak, value in link.peaks().items()},
         }
     return out
-
-
-def covered(starts: Ints, ends: Ints) -> int:
-    """Length of the union of intervals, in the unit of its arguments (ticks)."""
-    import numpy as np
-
-    order = np.argsort(starts, kind="stable")
-    starts, reach = starts[order], np.maximum.accumulate(ends[order])
-    gaps = np.maximum(starts[1:] - reach[:-1], 0).sum()
-    return int(reach[-1] - starts[0] - gaps)
 
 
 def metrics(run: Run) -> dict[str, float]:

@@ -9,8 +9,10 @@ from hetsim.operators import VIEWS
 from hetsim.workload import Tensor
 
 MADE_SO = frozenset(("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Softplus", "Exp", "Abs", "Sqrt", "ReduceL2"))
-KEPT_SO = frozenset((*VIEWS, "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "Concat", "Transpose",
-                     "Add", "Sum", "Mul", "Max", "Min", "Mean", "ReduceMax", "ReduceMean", "ReduceSum", "Slice"))  # fmt: skip
+KEPT_SO = frozenset((
+    *VIEWS, "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "Concat", "Transpose", "Slice",
+    "Add", "Sum", "Mul", "Max", "Min", "Mean", "ReduceMax", "ReduceMean", "ReduceSum",
+))  # fmt: skip
 
 
 def nonnegative(nodes: Iterable[Node], inputs: Iterable[str], constants: Mapping[str, Tensor]) -> set[str]:

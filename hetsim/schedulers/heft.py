@@ -14,14 +14,14 @@ FOREVER = 1 << 62
 class Gaps:
     """The free intervals of one place of a resource, in order of time."""
 
-    __slots__ = ("_ends", "_starts")
+    __slots__ = ("ends", "starts")
 
     def __init__(self) -> None:
-        self._starts, self._ends = [0], [FOREVER]
+        self.starts, self.ends = [0], [FOREVER]
 
     def find(self, ready: int, length: int) -> int:
         """The earliest start, not before ``ready``, of a free interval of this length."""
-        starts, ends = self._starts, self._ends
+        starts, ends = self.starts, self.ends
         if ready >= starts[-1]:
             return ready
         i = bisect_left(ends, ready + length)
@@ -35,7 +35,7 @@ class Gaps:
         """Occupy an interval that is free."""
         if end == start:
             return
-        starts, ends = self._starts, self._ends
+        starts, ends = self.starts, self.ends
         i = len(ends) - 1 if start >= starts[-1] else bisect_left(ends, end)
         left, right = starts[i], ends[i]
         if end < right:
@@ -50,9 +50,8 @@ class Gaps:
 
     def forget(self, now: int) -> None:
         """Drop what lies in the past."""
-        if self._ends[0] < now:
-            i = bisect_left(self._ends, now)
-            del self._starts[:i], self._ends[:i]
+        i = bisect_left(self.ends, now)
+        del self.starts[:i], self.ends[:i]
 
 
 @register
@@ -72,9 +71,11 @@ class Heft(Scheduler[SchedulerSheet]):
         self._orders: dict[Graph, tuple[int, ...]] = {}
 
     def arrived(self, job: Job, view: View) -> Iterator[Decision]:
-        for gaps in self._gaps.values():
-            for place in gaps:
-                place.forget(view.now)
+        now = view.now
+        for places in self._gaps.values():
+            for place in places:
+                if place.ends[0] < now:
+                    place.forget(now)
         order = self._orders.get(job.graph)
         if order is None:
             order = self._orders[job.graph] = self._ranked(job, view)

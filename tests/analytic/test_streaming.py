@@ -14,7 +14,7 @@ from hetsim.hardware.component import Plan, Residency
 
 def recipe(chunks: int, fill: float, interval: float, marks: int, streams: bool = True) -> Recipe:
     plan = Plan((), (0,), fill=fill, interval=interval, chunks=chunks, streams=streams)
-    return Recipe(plan, "chip", 0, marks, {}, Residency())
+    return Recipe(None, plan, "chip", 0, marks, {}, Residency())
 
 
 class Stage:
@@ -22,7 +22,7 @@ class Stage:
 
     def __init__(self, recipes: Sequence[Recipe]) -> None:
         n = len(recipes)
-        self.recipes, self.status, self.starts = list(recipes), [1] * n, [0] * n
+        self.recipes, self.status, self.starts, self.ends = list(recipes), [1] * n, [0] * n, [0] * n
         self.progress: list[Any] = [None] * n
         self.graph = self
         self.producers = [()] + [(i,) for i in range(n - 1)]
@@ -33,7 +33,9 @@ class Stage:
         for i, r in enumerate(self.recipes):
             fed = arrivals(self, i) if i else None
             self.starts[i] = fed[0] if fed else 0
-            self.progress[i] = paced(r, self.starts[i], fed)
+            own = tuple(self.starts[i] + pace for pace in r.pace)
+            self.progress[i] = own if fed is None else paced(r, self.starts[i], fed)
+            self.ends[i] = self.progress[i][-1]
             yield self.progress[i]
 
 

@@ -122,8 +122,8 @@ def test_one_op_takes_what_was_estimated(kind: str, micros: int, nanos: int, siz
     }  # fmt: skip
     run = Run(hetsim.load(raw))
     seen = []
-    accept = run.outlook.accept
-    run.outlook.accept = lambda job, d: seen.append((d.op, d.start, d.end)) or accept(job, d)  # type: ignore[method-assign]
+    place = run.dispatcher.place
+    run.dispatcher.place = lambda job, d: seen.append((d.op, d.start, d.end)) or place(job, d)  # type: ignore[method-assign]
     run.go()
     spans = run.meter.trace.spans
     assert sorted(zip(spans["op"], spans["start"], spans["end"], strict=True)) == sorted(seen)

@@ -100,7 +100,12 @@ class Policy(Scheduler[SchedulerSheet]):
 
 
 def forced(answer: Any) -> Run:
-    run = Run(hetsim.load(tasks()))
+    raw = tasks()
+    raw["system"]["components"]["C"] = {"kind": "abstract"}
+    raw["system"]["links"]["net"]["between"] = ["A", "B", "C"]
+    raw["workload"]["tasks"]["b"]["cost"]["C"] = "1 s"
+    raw["scheduler"]["pin"] = {"b": "B"}
+    run = Run(hetsim.load(raw))
     run.dispatcher._scheduler = Policy(answer)
     return run
 
@@ -110,8 +115,9 @@ def forced(answer: Any) -> Run:
     [
         (
             lambda job, op, view: estimate(job, op, "B", view)._replace(offer=view.offer(job, 0, "A")),
-            "'b' on 'A', which",
+            "'b' with an offer that was made for another op",
         ),
+        (lambda job, op, view: estimate(job, op, "C", view), "'b' on 'C', which may not run it"),
         (lambda job, op, view: estimate(job, 0, "A", view)._replace(op=7), "op number 7"),
         (lambda job, op, view: estimate(job, 0, "A", view), "op number 0"),
     ],
