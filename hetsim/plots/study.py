@@ -81,7 +81,7 @@ def _panel(axes: Axes, axis: Axis, measure: Measure, series: Sequence[str], room
     axes.set_ylabel(f"{measure.name} ({up_unit})" if up_unit else measure.name)
     # what has a unit starts at zero unless it hardly changes; a score such as accuracy is looked at closely
     if measure.unit and min(known) >= 0 and not 0.5 * max(known) < min(known) < 0.98 * max(known):
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * max(known) / up or 1)
     axes.grid(axis="y", color="#E4E4E4", linewidth=0.6)
     return lines
 

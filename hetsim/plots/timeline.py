@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from hetsim.spans import Trace
 
-_BARS = 240  # more than so many spans are not told apart in one timeline
+_BARS = 120  # more than so many spans are not told apart in one timeline
 _TRANSFER = ""  # stands for an op's name on links
 
 

@@ -143,6 +143,15 @@ def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, folder: Pat
     assert answer.exit_code == 130 and not (folder / "out").exists()
 
 
+def alive(process: str) -> bool:
+    """Whether a process runs: it exists, and is no zombie that nobody has collected."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads the children of a process from /proc")
 def test_an_interrupt_of_a_study_ends_its_workers(folder: Path) -> None:
     seeds = ", ".join(map(str, range(4000)))
     (folder / "long.yaml").write_text(PAIR + f"sweep:\n  seed: [{seeds}]\n")
@@ -150,11 +159,20 @@ def test_an_interrupt_of_a_study_ends_its_workers(folder: Path) -> None:
     started = subprocess.Popen(
         command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, start_new_session=True
     )
-    time.sleep(3)
+    children = Path(f"/proc/{started.pid}/task/{started.pid}/children")
+    deadline = time.monotonic() + 30
+    while len(children.read_text().split()) < 3 and time.monotonic() < deadline:  # workers, resource tracker
+        time.sleep(0.05)
+    workers = children.read_text().split()
     os.killpg(started.pid, signal.SIGINT)
     _, said = started.communicate(timeout=30)
     assert started.returncode == 130
     assert said.decode().strip() == "stopped"
+    assert len(workers) >= 3
+    deadline = time.monotonic() + 10
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ LAYERS: dict[str, tuple[str, str]] = {
     "plots": ("plots", "trace"),
     "result": ("result", "plots"),
     "engine": ("engine", "scenario result"),
-    "uses": ("studies library inspection validate calibrate torch report", "engine frontends"),
+    "uses": ("studies library validate calibrate torch report", "engine frontends"),
     "cli": ("cli terminal __main__", "uses"),
 }
 

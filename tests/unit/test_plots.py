@@ -48,7 +48,7 @@ def test_a_long_timeline_shows_its_beginning_and_says_so() -> None:
     made = trace(1000)
     figure = plots.timeline(made)
     assert "the first" in figure.axes[0].get_title(loc="left")
-    assert 200 < bars_of(figure) <= 240
+    assert 100 < bars_of(figure) <= 120
     window = plots.timeline(made, window=(1e-3, 1.1e-3))
     assert window.axes[0].get_xlim() == (1000, 1100)
     assert 5 < bars_of(window) < 30
