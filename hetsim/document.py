@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,7 @@ def read(path: Path) -> tuple[Node, bytes]:
     return (parse_json if path.suffix == ".json" else parse)(text, source), raw
 
 
+@lru_cache(maxsize=64)  # parsing is most of a check's time, and a datasheet is used by many scenarios
 def parse(text: str, source: Source) -> Node:
     """Return the tree of YAML text, which must hold one document that is not empty."""
     from ruamel.yaml import YAML
