@@ -57,7 +57,7 @@ types: $(VENV)/.dev
 	@$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	@$(PYTEST) tests/benchmarks --benchmark-only
+	@$(PYTEST) tests/benchmarks -s
 
 figures: $(VENV)/.dev
 	@$(BIN)/python tools/readme_figures.py
