@@ -154,6 +154,26 @@ def study(
 
 @app.command()
 @told
+def validate(
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SCENARIO...]", help="Scenarios with expect; by default all of the library."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Let known misses count as failures.")] = False,
+) -> None:
+    """Run scenarios that expect something; print what is published beside what is simulated."""
+    from hetsim import terminal
+    from hetsim import validate as validation
+
+    with terminal.Progress("validating") as progress:
+        rows = validation.validate(scenarios or (), progress)
+    _print(terminal.validation(rows))
+    if validation.failures(rows, strict):
+        raise typer.Exit(1)
+
+
+@app.command()
+@told
 def plot(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that --out wrote.")]) -> None:
     """Draw the plots of a run or a study again, from what is in its folder."""
     from hetsim.result import Result

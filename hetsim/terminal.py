@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from hetsim.studies import StudyResult
+    from hetsim.validate import Row
 
 _NARROWEST, _FILE = 88, 200  # characters: a narrower terminal wraps by itself and loses nothing
 _PATIENCE = 1.5  # seconds that pass before a progress bar appears
@@ -179,6 +180,22 @@ def study(answer: StudyResult) -> Iterable[RenderableType]:
     )
     yield f"{answer.document['scenario']}, seed {answer.document['seed']}"
     yield table(titles, rows)
+
+
+def validation(rows: Sequence[Row]) -> Iterable[RenderableType]:
+    """Published figures beside simulated ones; what misses is red, and its reason stands below the table."""
+    made = table(("scenario", "<metric", "published", "simulated", "deviation", "allowed", "", "<source"), ())
+    reasons = dict.fromkeys(row.expected.known_miss for row in rows if row.verdict == "known miss")
+    notes = {reason: number for number, reason in enumerate(reasons, 1)}
+    for row in rows:
+        note = f" ({notes[row.expected.known_miss]})" if row.verdict == "known miss" else ""
+        cells = (*row.told(), row.verdict + note, row.expected.source)
+        made.add_row(*cells, style=None if row.met else "red")
+    yield made
+    for reason, number in notes.items():
+        yield f"({number}) {reason}"
+    counts = [(sum(row.verdict == verdict for row in rows), verdict) for verdict in ("ok", "known miss", "out")]
+    yield ", ".join(f"{count} {verdict}" for count, verdict in counts if count)
 
 
 class Progress:

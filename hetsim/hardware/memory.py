@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,22 +19,37 @@ if TYPE_CHECKING:
 class MemorySheet(Sheet):
     """Datasheet of a memory of equal, interleaved ``channels``.
 
-    ``bandwidth``, ``capacity`` and ``static_power`` are those of one channel; ``efficiency`` is the share of
-    the peak that streaming sustains (refresh, row misses, turn-around); ``latency`` that of one idle access.
+    ``bandwidth``, ``capacity`` and ``static_power`` (standby, refresh included) are those of one channel.
+    ``refresh`` is the share of time in which it refreshes itself (tRFC / tREFI). ``efficiency`` is the share of
+    the rest that streaming sustains (row misses, turn-around), ``scattered`` the share that accesses at random
+    do, by default as much. ``latency`` is that of one idle access; what it is under load is no input, since the
+    engine has accesses wait for each other.
     """
 
     kind: Literal["memory"] = "memory"
     channels: int = Field(default=1, gt=0)
     bandwidth: Bandwidth = Field(gt=0)
+    refresh: Ratio = Field(default=0.0, ge=0, lt=1)
     efficiency: Ratio = Field(default=1.0, gt=0, le=1)
+    scattered: Ratio | None = Field(default=None, gt=0, le=1)
     latency: Time = Field(default=0.0, ge=0)
     energy: EnergyPerByte = Field(default=0.0, ge=0)
     capacity: Bytes | None = Field(default=None, gt=0)
 
     @property
     def rate(self) -> float:
-        """Sustained bandwidth of all channels in bytes per second."""
-        return self.channels * self.bandwidth * self.efficiency
+        """Bytes per second that streaming sustains over all channels."""
+        return self.channels * self.bandwidth * (1 - self.refresh) * self.efficiency
+
+    @property
+    def scattered_rate(self) -> float:
+        """Bytes per second that accesses at random sustain over all channels."""
+        return self.rate if self.scattered is None else self.rate * self.scattered / self.efficiency
+
+    @property
+    def size(self) -> float:
+        """Bytes that all channels hold, infinite where the datasheet does not say."""
+        return math.inf if self.capacity is None else self.channels * self.capacity
 
     @property
     def standby(self) -> float:
@@ -78,6 +94,11 @@ class Attached:
         self._sheet = sheet
 
     @property
+    def bound(self) -> bool:
+        """Whether its datasheet is known: a named one is only when the system is built."""
+        return self._sheet is not None
+
+    @property
     def shared(self) -> bool:
         """Whether others may ask for bytes of it at the same time."""
         return bool(self.payer)
@@ -104,7 +125,7 @@ class Attached:
         """Power at full bandwidth beyond standby that the owner pays, in watts."""
         return 0.0 if self.payer else self.sheet.channels * self.sheet.bandwidth * self.sheet.energy
 
-    def step(self, name: str, size: int) -> Step:
+    def step(self, name: str, size: float) -> Step:
         """Moving so many bytes."""
         return Step(name, size, 1 / self.sheet.rate, self.sheet.energy, "memory", self.payer)
 

@@ -1,70 +1,45 @@
-"""CPUs and GPUs: the roofline of a part, launch overhead, and concurrent streams. One law, two kinds."""
+"""CPUs and GPUs: a roofline over caches and memory, tiles, launch overhead, streams, and a clock that follows power.
+
+One law, two kinds.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from pydantic import Field, model_validator
-
+from hetsim.hardware.caches import Served, served
+from hetsim.hardware.clock import sustained
 from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Sheet, Step, register
-from hetsim.hardware.memory import Attached, OwnOrNamed
-from hetsim.units import EnergyPerOp, Rate, Ratio, Time
+from hetsim.hardware.memory import Attached
+from hetsim.hardware.precision import BITS, computed, is_double
+from hetsim.hardware.processor_sheet import CpuSheet, GpuSheet, Precision, ProcessorSheet, RooflineSheet
+from hetsim.hardware.roofline import Kernel
+from hetsim.hardware.tiling import Share, Unit, tiled
 
 if TYPE_CHECKING:
     from hetsim.workload import Array, Op, Tensor
 
-Precision = Literal["fp64", "fp32", "fp16", "bf16"]
-FORMAT_BYTES: Mapping[str, int] = {"fp64": 8, "fp32": 4, "fp16": 2, "bf16": 2}
-FLOATS = (
-    "float32",
-    "float16",
-    "bfloat16",
-)  # stored and computed in the part's format; other dtypes as they are
-
-PeakRate = Annotated[Rate, Field(gt=0)]
-
-
-class ProcessorSheet(Sheet):
-    """Datasheet of a CPU or GPU.
-
-    ``vector`` and ``matrix`` are peak rates by precision: of the vector units, and of units for matrix
-    products (tensor cores) where the part has them. ``efficiency`` is the share of a peak that tuned kernels
-    sustain. ``launch`` is the overhead of one op, ``streams`` how many ops may run at once. ``memory`` is
-    built in, or the name of a memory component that may be shared with others. ``energy`` is that of an
-    operation (half a MAC) by precision, all of the chip's dynamic energy but its memory's.
-    """
-
-    format: Precision = "fp32"
-    vector: Mapping[Precision, PeakRate]
-    matrix: Mapping[Precision, PeakRate] = {}
-    efficiency: Ratio = Field(default=1.0, gt=0, le=1)
-    launch: Time = Field(default=0.0, ge=0)
-    streams: int = Field(default=1, gt=0)
-    memory: OwnOrNamed
-    energy: Mapping[Precision, EnergyPerOp]
-
-    @model_validator(mode="after")
-    def _has_its_format(self) -> ProcessorSheet:
-        """Every precision that ops may be computed in has a rate and an energy."""
-        if self.format not in self.vector:
-            raise ValueError(f"format is {self.format}, but vector gives no peak rate for it")
-        unpriced = [p for p in {**self.vector, **self.matrix} if p not in self.energy]
-        if unpriced:
-            raise ValueError(f"energy gives nothing for {', '.join(unpriced)}")
-        return self
+FLOATS = ("float32", "float16", "bfloat16")  # kept and computed in the part's format; other dtypes as they are
+ELEMENT_WISE = frozenset((
+    "Relu", "LeakyRelu", "PRelu", "Clip", "Elu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Softplus",
+    "Add", "Sub", "Mul", "Div", "Sum", "BatchNormalization",
+))  # fmt: skip  # what a compiler can put behind the op that makes its first input
+SCATTERED = frozenset(("Gather", "ScatterND"))
 
 
 P = TypeVar("P", bound=ProcessorSheet)
 
 
 class Processor(Component[P]):
-    """The roofline: launch, then the longer of computing and moving bytes [Williams 2009].
+    """Launch, then the longest of computing and of moving the bytes of each level [Williams 2009; Ilic 2014].
 
-    Compute time is 2 x MACs at the matrix rate plus element-wise operations at the vector rate, each a peak
-    times the sustained efficiency; bytes are inputs, outputs and constants in the part's format at the
-    memory's rate. Where ops may overlap (several streams, or a memory that others use) both are demands on
-    shared-rate ports, and the engine divides the rates; else the time is closed form and costs one event.
+    Computing is a product on the matrix units, in tiles where the datasheet gives them, and then element-wise
+    operations on the vector units, each at a peak times the sustained efficiency. Where ops may overlap
+    (several streams, or a memory that others use), what a chip's units and its memory do for the op are demands
+    on shared-rate ports, and the engine divides the rates; else the time is closed form and costs one event.
     """
 
     def __init__(self, name: str, sheet: P) -> None:
@@ -74,6 +49,11 @@ class Processor(Component[P]):
     def bind(self, others: Mapping[str, Component[Any]]) -> None:
         """Find the memory that the datasheet names."""
         self.memory.bind(others)
+
+    @property
+    def _team(self) -> int:
+        """Units that work on one op."""
+        return self.sheet.units
 
     @property
     def _overlaps(self) -> bool:
@@ -87,13 +67,23 @@ class Processor(Component[P]):
     def _compute_port(self) -> str:
         return f"{self.name}.compute"
 
+    @property
+    def _port_rate(self) -> float:
+        """Operations of the format that the whole chip does a second, at the nominal clock."""
+        return self._rate(self.sheet.format, matrix=True)
+
+    @property
+    def _highest(self) -> float:
+        """The highest clock allowed, relative to the nominal one."""
+        return 1.0 if self.sheet.clock is None else self.sheet.clock.highest
+
     def capacities(self) -> Mapping[str, int]:
         return {self._stream: self.sheet.streams}
 
     def ports(self) -> Mapping[str, float]:
         if not self._overlaps:
             return {}
-        ports = {self._compute_port: self._rate(self.sheet.format, matrix=True)}
+        ports = {self._compute_port: self._port_rate}
         return ports if self.memory.shared else ports | {self.memory.port: self.memory.sheet.rate}
 
     def static_power(self) -> float:
@@ -101,101 +91,184 @@ class Processor(Component[P]):
 
     def peaks(self) -> Mapping[str, float]:
         sheet = self.sheet
-        rate = sheet.matrix.get(sheet.format, sheet.vector[sheet.format])
-        computing = sheet.efficiency * rate * sheet.energy[sheet.format]  # sustained, which the power limits
+        rate = self._highest * sheet.matrix.get(sheet.format, sheet.vector[sheet.format])
+        computing = sheet.efficiency * rate * sheet.energy[sheet.format] * self._energy_at(self._highest)
         power = self.static_power() + computing + self.memory.peak_power
+        if sheet.power_limit is not None:
+            power = max(min(power, sheet.power_limit), self.static_power())
         return {"peak_ops_per_s": rate, "peak_ops_per_J": rate / power, "peak_power_W": power}
 
     def supports(self, op: Op) -> str:
         if op.cost is not None:
             return f"runs tensor operations, not a {op.kind}"
-        if _is_double(op):
+        if is_double(op):
             return "" if "fp64" in self.sheet.vector else "does not compute float64"
         if op.exact and self.sheet.format != "fp32":
             return f"computes float32 in {self.sheet.format}, and the op must be exact"
+        needed = sum(self._bytes(t) for t in (*op.moving, *op.constants, *op.outputs))
+        if self.memory.bound and needed > self.memory.sheet.size:
+            return f"takes {needed} B, more than the {self.memory.sheet.size:.0f} B of its memory"
         return ""
 
+    # --- what an op takes ---
+
     def plan(self, op: Op, residency: Residency) -> Plan:
-        sheet, memory = self.sheet, self.memory.sheet
-        precision: Precision = "fp64" if _is_double(op) else sheet.format
-        slow, fast = self._rate(precision, matrix=False), self._rate(precision, matrix=True)
-        computing = 2 * op.macs / fast + op.element_ops / slow
-        outputs = tuple(self._bytes(t) for t in op.outputs)
-        size = sum(self._bytes(t) for t in (*op.moving, *op.constants)) + sum(outputs)
+        sheet, fused = self.sheet, self.sheet.fusion and op.kind in ELEMENT_WISE
+        bytes_from = self._served(op, fused)
+        kernel = self._kernel(op, bytes_from)
+        setup = 0.0 if fused else sheet.launch + self.memory.sheet.latency
+        clock = self._sustained(kernel, setup)
         demands: tuple[tuple[str, float], ...] = ()
+        fill = kernel.alone(clock)
         if self._overlaps:
-            at_peak = computing * self.ports()[self._compute_port]  # operations of the format, in equal time
-            demands = ((self._compute_port, at_peak), (self.memory.port, float(size)))
-        energy = sheet.energy[precision]
-        steps = (
-            Step("launch", 1, sheet.launch + memory.latency, 0.0, "compute"),
-            Step("multiply-accumulate", op.macs, 2 / fast, 2 * energy, "compute"),
-            Step("element-wise", op.element_ops, 1 / slow, energy, "compute"),
-            self.memory.step("move", size),
-        )
+            busy, own = kernel.busy(clock), kernel.own(clock)
+            moved = bytes_from.memory * self.memory.sheet.rate / self._memory_rate(op)
+            asked = (self._compute_port, busy * self._port_rate), (self.memory.port, moved)
+            demands = tuple(demand for demand in asked if demand[1] > 0)
+            fill = own if own > max(busy, kernel.memory) * (1 + 1e-9) else 0.0  # else the ports alone take as long
         return Plan(
             holds=(self._stream,),
-            output_bytes=outputs,
-            steps=tuple(step for step in steps if step.count),
-            setup=sheet.launch + memory.latency,
-            fill=0.0 if demands else max(computing, size / memory.rate),
-            demands=tuple(demand for demand in demands if demand[1] > 0),
+            output_bytes=tuple(self._bytes(t) for t in op.outputs),
+            steps=self._steps(op, setup, clock, bytes_from),
+            setup=setup,
+            fill=fill,
+            demands=demands,
         )
+
+    def _kernel(self, op: Op, bytes_from: Served) -> Kernel:
+        """The op's times and energies at the nominal clock."""
+        sheet, precision = self.sheet, self._precision(op)
+        energy = sheet.energy[precision]
+        cached = sum(size * c.energy for size, c in zip(bytes_from.caches, sheet.caches, strict=True))
+        narrow = 0.0
+        if sheet.unit_bandwidth is not None:
+            narrow = bytes_from.memory / (sheet.unit_bandwidth * self._units(op))
+        return Kernel(
+            product=partial(self._product, op, precision),
+            element_wise=op.element_ops / self._element_rate(op, precision) * sheet.units / self._team,
+            caches=bytes_from.seconds(sheet.caches) * sheet.units / self._team,
+            memory=bytes_from.memory / self._memory_rate(op),
+            narrow=narrow,
+            chip=op.operations * energy + cached,
+            board=bytes_from.memory * self.memory.sheet.energy,
+        )
+
+    def _product(self, op: Op, precision: Precision, clock: float) -> Share:
+        """The matrix product of an op at a relative clock.
+
+        A convolution with a single output channel a group (depthwise) has no use for matrix units. A product
+        with one vector is bound by its bytes and not cut into tiles.
+        """
+        matrix, sheet, team = op.matrix, self.sheet, self._units(op)
+        dense = matrix is None or matrix.columns > 1 or matrix.groups == 1
+        rate = clock * self._rate(precision, matrix=dense)
+        if sheet.tiling is None or matrix is None or not dense or matrix.vectors == 1:
+            whole = 2 * op.macs / rate
+            return Share(whole * sheet.units / team, whole)
+        unit = Unit(rate / sheet.units, clock * self._cache_bandwidth / sheet.units, self.memory.sheet.latency)
+        share = tiled(matrix, sheet.tiling, team, unit, self._item(precision))
+        return Share(share.seconds, share.busy * team / sheet.units)
+
+    def _sustained(self, kernel: Kernel, setup: float) -> float:
+        """The relative clock at which the op's power keeps to the limit; only a lone stream idles in a launch."""
+        limit, idle = self.sheet.power_limit, setup if self.sheet.streams == 1 else 0.0
+        if limit is None:
+            return self._highest
+
+        def power(clock: float) -> float:
+            joules = kernel.chip * self._energy_at(clock) + kernel.board
+            return self.static_power() + joules / (idle + kernel.alone(clock))
+
+        return sustained(power, limit, self._highest) if kernel.chip + kernel.board else self._highest
+
+    def _steps(self, op: Op, setup: float, clock: float, bytes_from: Served) -> tuple[Step, ...]:
+        precision, dense = self._precision(op), self._product(op, self._precision(op), clock).seconds
+        scale = self._energy_at(clock)
+        energy = self.sheet.energy[precision] * scale
+        caches = [
+            Step(f"move_l{i}", size, 1 / (clock * cache.bandwidth), cache.energy * scale, "buffer")
+            for i, (size, cache) in enumerate(zip(bytes_from.caches, self.sheet.caches, strict=True), 1)
+        ]
+        steps = (
+            Step("launch", 1 if setup else 0, setup, 0.0, "compute"),
+            Step("multiply-accumulate", op.macs, dense / max(op.macs, 1), 2 * energy, "compute"),
+            Step("element-wise", op.element_ops, 1 / clock / self._element_rate(op, precision), energy, "compute"),
+            *caches,
+            self.memory.step("move", bytes_from.memory),
+        )
+        return tuple(step for step in steps if step.count)
+
+    def _served(self, op: Op, fused: bool) -> Served:
+        """The bytes of an op by level. Of a table only the rows that are gathered are read."""
+        moving = [self._bytes(t) for t in op.moving]
+        outputs = sum(self._bytes(t) for t in op.outputs)
+        constants = sum(self._bytes(t) for t in op.constants)
+        if op.kind == "Gather":
+            constants = min(constants, outputs)
+        if fused:  # its first input and its output are those of the op that it stands behind
+            return served(self.sheet.caches, sum(moving[1:]), constants)
+        return served(self.sheet.caches, sum(moving) + outputs, constants)
+
+    # --- figures of the datasheet ---
+
+    def _precision(self, op: Op) -> Precision:
+        return "fp64" if is_double(op) else self.sheet.format
+
+    def _units(self, op: Op) -> int:
+        """Units that work on an op."""
+        few = self.sheet.gemv_units
+        if few is None or op.matrix is None or op.matrix.vectors > 1:
+            return self._team
+        return min(few, self._team)
+
+    def _rate(self, precision: Precision, matrix: bool) -> float:
+        """Sustained operations per second of the matrix or the vector units, at the nominal clock."""
+        peak = self.sheet.vector[precision]
+        return self.sheet.efficiency * (self.sheet.matrix.get(precision, peak) if matrix else peak)
+
+    def _element_rate(self, op: Op, precision: Precision) -> float:
+        return self.sheet.operators.get(op.kind) or self._rate(precision, matrix=False)
+
+    def _memory_rate(self, op: Op) -> float:
+        sheet = self.memory.sheet
+        return sheet.scattered_rate if op.kind in SCATTERED else sheet.rate
+
+    @property
+    def _cache_bandwidth(self) -> float:
+        """Bandwidth of the cache that all units share, the outermost."""
+        return self.sheet.caches[-1].bandwidth if self.sheet.caches else math.inf
+
+    def _energy_at(self, clock: float) -> float:
+        return 1.0 if self.sheet.clock is None else self.sheet.clock.energy(clock)
+
+    def _item(self, precision: Precision) -> float:
+        """Bytes of an element."""
+        return BITS[precision] / 8
+
+    def _bytes(self, tensor: Tensor) -> int:
+        return -(-tensor.size * BITS[self.sheet.format] // 8) if tensor.dtype in FLOATS else tensor.nbytes
+
+    # --- numbers ---
 
     def state(self, key: int) -> dict[tuple[str, int], Array]:
         """Constants rounded to the part's format, kept for the run, by name and version."""
         return {}
 
     def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
-        """Inputs, constants and outputs are rounded to the format, sums are float32 (or float64)."""
-        from hetsim.formats import rounded
-        from hetsim.numerics import run
-
-        if _is_double(op) or self.sheet.format == "fp32":
-            return Outcome(run(op, inputs, moment.threads))
-        values: list[Array | None] = []
-        for tensor, value in zip(op.inputs, inputs, strict=True):
-            if tensor is None or value is None or not tensor.constant:
-                values.append(None if value is None else rounded(value, self.sheet.format))
-                continue
-            at = (tensor.name, tensor.version)
-            if at not in state:
-                state[at] = rounded(value, self.sheet.format)
-            values.append(state[at])
-        return Outcome(tuple(rounded(y, self.sheet.format) for y in run(op, values, moment.threads)))
-
-    def _rate(self, precision: Precision, matrix: bool) -> float:
-        """Sustained operations per second of the matrix or the vector units."""
-        peak = self.sheet.vector[precision]
-        return self.sheet.efficiency * (self.sheet.matrix.get(precision, peak) if matrix else peak)
-
-    def _bytes(self, tensor: Tensor) -> int:
-        return tensor.size * FORMAT_BYTES[self.sheet.format] if tensor.dtype in FLOATS else tensor.nbytes
-
-
-def _is_double(op: Op) -> bool:
-    return any(t.dtype == "float64" for t in (*op.outputs, *op.moving, *op.constants))
-
-
-class CpuSheet(ProcessorSheet):
-    """Datasheet of a CPU."""
-
-    kind: Literal["cpu"] = "cpu"
-
-
-class GpuSheet(ProcessorSheet):
-    """Datasheet of a GPU: 16-bit floats on its tensor cores unless it says otherwise."""
-
-    kind: Literal["gpu"] = "gpu"
-    format: Precision = "fp16"
+        """Inputs, constants and outputs are rounded to the format, sums are float32 (or float64, or exact)."""
+        return Outcome(computed(op, inputs, self.sheet.format, state, moment.threads))
 
 
 @register
 class Cpu(Processor[CpuSheet]):
-    """A CPU whose cores work on one op together."""
+    """A CPU whose cores are dealt out to its streams: each op has a team of them."""
 
     kind: ClassVar[str] = "cpu"
     sheet_type: ClassVar[type[Sheet]] = CpuSheet
+
+    @property
+    def _team(self) -> int:
+        return max(self.sheet.units // self.sheet.streams, 1)
 
 
 @register
@@ -204,3 +277,11 @@ class Gpu(Processor[GpuSheet]):
 
     kind: ClassVar[str] = "gpu"
     sheet_type: ClassVar[type[Sheet]] = GpuSheet
+
+
+@register
+class Roofline(Processor[RooflineSheet]):
+    """An accelerator by its roofline alone: no array, dataflow or buffers of its own."""
+
+    kind: ClassVar[str] = "roofline"
+    sheet_type: ClassVar[type[Sheet]] = RooflineSheet

@@ -7,15 +7,15 @@ import pytest
 
 from hetsim.catalog import filled, locate, stripped
 from hetsim.document import read
-from hetsim.hardware.accelerator import Systolic, SystolicSheet, array_cycles
+from hetsim.hardware.systolic import Systolic, SystolicSheet, array_cycles, folded
 from hetsim.workload import Matrix, Op, Tensor
 
 
-def sheet(rows: int, columns: int, double_buffered: bool) -> SystolicSheet:
+def sheet(rows: int, columns: int, double_buffered: bool, **changes: object) -> SystolicSheet:
     return SystolicSheet.model_validate({
         "rows": rows, "columns": columns, "double_buffered": double_buffered, "frequency": "1 GHz",
         "accumulators": "1 MiB", "buffer": "1 MiB", "lanes": 1, "energy": "1 pJ/OP",
-        "vector_energy": "1 pJ/OP", "buffer_energy": "1 pJ/B", "memory": {"bandwidth": "1 GB/s"},
+        "vector_energy": "1 pJ/OP", "buffer_energy": "1 pJ/B", "memory": {"bandwidth": "1 GB/s"}, **changes,
     })  # fmt: skip
 
 
@@ -57,9 +57,7 @@ class Grid:
         self.coming[row, column], self.taken[row, column] = value, False
 
 
-def simulated(
-    x: list[np.ndarray], w: list[np.ndarray], double_buffered: bool
-) -> tuple[int, list[np.ndarray]]:
+def simulated(x: list[np.ndarray], w: list[np.ndarray], double_buffered: bool) -> tuple[int, list[np.ndarray]]:
     """Stream each x[t] [M, R] through weights w[t] [R, C] as early as can be; cycles, and the products."""
     rows, columns = w[0].shape
     grid = Grid(rows, columns)
@@ -129,6 +127,110 @@ def test_passes_of_unequal_length(double_buffered: bool) -> None:
     w = [rng.integers(-9, 9, (4, 3)) for _ in lengths]
     cycles, _ = simulated(x, w, double_buffered)
     assert array_cycles(sheet(4, 3, double_buffered), 2, [6, 6, 2]) == cycles
+
+
+def outputs_at_rest(
+    x: list[np.ndarray], w: list[np.ndarray], double_buffered: bool, shifts_out: bool
+) -> tuple[int, list[np.ndarray]]:
+    """Each x[t] [R, K] times w[t] [K, C]: inputs move right, weights down, each place adds up its own sum.
+
+    With ``shifts_out`` a column's sums, once all are done, move down one place a cycle and leave at the bottom;
+    else each leaves when it is done. Tiles begin as early as no two of a place's results collide. Returns the
+    cycles until the last sum has left, and the sums.
+    """
+    (rows, depth), columns = x[0].shape, w[0].shape[1]
+    starts = [0]
+    for _ in x[1:]:
+        if not double_buffered:
+            starts.append(starts[-1] + depth + rows + columns - 2 + (rows if shifts_out else 0))
+        else:
+            starts.append(starts[-1] + max(depth, rows if shifts_out else 0))
+    right, down, sums = (np.zeros((rows, columns), np.int64) for _ in range(3))
+    chain = np.full((rows, columns), -1)  # which tile's sum waits in the shift register of each place
+    held = np.zeros((rows, columns), np.int64)
+    results = [np.zeros((rows, columns), np.int64) for _ in x]
+    left = [np.full(columns, rows if shifts_out else 0) for _ in x]
+    cycle = last = 0
+    while last < len(x) * rows * columns:
+        if shifts_out:  # a column shifts when all its sums of a tile are there
+            for c in range(columns):
+                if chain[-1, c] >= 0:
+                    t = chain[-1, c]
+                    top = rows - left[t][c]  # the places above have passed their last sum on, and take up new ones
+                    left[t][c] -= 1
+                    results[t][left[t][c], c] = held[-1, c]
+                    last += 1
+                    chain[top + 1 :, c], held[top + 1 :, c] = chain[top:-1, c].copy(), held[top:-1, c].copy()
+                    chain[top, c] = -1
+        enter_x, enter_w = np.zeros(rows, np.int64), np.zeros(columns, np.int64)
+        for t, start in enumerate(starts):
+            for r in range(rows):
+                if 0 <= cycle - start - r < depth:
+                    enter_x[r] = x[t][r, cycle - start - r]
+            for c in range(columns):
+                if 0 <= cycle - start - c < depth:
+                    enter_w[c] = w[t][cycle - start - c, c]
+        right = np.column_stack([enter_x, right[:, :-1]])
+        down = np.vstack([enter_w, down[:-1]])
+        sums += right * down
+        for t, start in enumerate(starts):
+            for r in range(rows):
+                c = cycle - start - r - (depth - 1)
+                if not 0 <= c < columns:
+                    continue
+                if shifts_out:
+                    assert chain[r, c] < 0, "a sum is overwritten before it was shifted out"
+                    chain[r, c], held[r, c] = t, sums[r, c]
+                else:
+                    results[t][r, c] = sums[r, c]
+                    last += 1
+                sums[r, c] = 0
+        cycle += 1
+    return cycle, results
+
+
+@pytest.mark.parametrize("shifts_out", [True, False])
+@pytest.mark.parametrize("double_buffered", [True, False])
+@pytest.mark.parametrize(
+    ("rows", "columns", "depth", "tiles"), [(4, 4, 9, 1), (4, 3, 9, 3), (5, 3, 2, 4), (2, 6, 3, 2), (3, 3, 1, 3)]
+)
+def test_outputs_at_rest(
+    rows: int, columns: int, depth: int, tiles: int, double_buffered: bool, shifts_out: bool
+) -> None:
+    rng = np.random.default_rng([rows, columns, depth, tiles])
+    x = [rng.integers(-9, 9, (rows, depth)) for _ in range(tiles)]
+    w = [rng.integers(-9, 9, (depth, columns)) for _ in range(tiles)]
+    cycles, results = outputs_at_rest(x, w, double_buffered, shifts_out)
+    for a, b, result in zip(x, w, results, strict=True):
+        np.testing.assert_array_equal(result, a @ b)
+    law = sheet(rows, columns, double_buffered, stationary="output", shifts_out=shifts_out)
+    assert array_cycles(law, tiles, [depth]) == cycles
+
+
+@pytest.mark.parametrize(("m", "n", "k", "groups"), [(37, 11, 23, 1), (5, 40, 8, 3), (64, 3, 9, 2)])
+def test_inputs_at_rest_are_weights_at_rest_of_the_transposed_product(m: int, n: int, k: int, groups: int) -> None:
+    weight, inputs = (sheet(8, 4, True, stationary=s, accumulators="64 B") for s in ("weight", "input"))
+    one = folded(inputs, Matrix(k, n, m, groups))
+    other = folded(weight, Matrix(k, m, n, groups))
+    assert (one.tiles, one.passes) == (other.tiles, other.passes)
+    assert (one.inputs, one.weights) == (other.weights, other.inputs)
+
+
+@pytest.mark.parametrize("prefetch", [True, False])
+@pytest.mark.parametrize("bandwidth", ["1 MB/s", "64 MB/s", "100 GB/s"])
+def test_memory_stalls_are_those_of_two_buffers(bandwidth: str, prefetch: bool) -> None:
+    """Tile by tile: a fetch needs a free buffer, a computation its operands and the array."""
+    law = sheet(8, 8, False, prefetch=prefetch, memory={"bandwidth": bandwidth}, lanes=1000)
+    part = Systolic("npu", law)
+    x, w, y = Tensor("x", (20, 24)), Tensor("w", (24, 16), constant=True), Tensor("y", (20, 16))
+    op = Op("fc", "MatMul", (x, w), (y,), macs=20 * 24 * 16, matrix=Matrix(24, 16, 20, 1, w))
+    compute, fetch = (8 + 20 + 14) * 1e-9, 64 / part.memory.sheet.rate
+    buffers = 2 if prefetch else 1
+    fetched, done = [0.0], [0.0] * buffers  # ends; a tile's buffer is free when the tile before in it is done
+    for _ in range(6):
+        fetched.append(max(fetched[-1], done[-buffers]) + fetch)
+        done.append(max(done[-1], fetched[-1]) + compute)
+    assert part.plan(op, part.residency()).fill == pytest.approx(done[-1])
 
 
 def test_double_buffering_hides_loading_behind_long_streams() -> None:
