@@ -27,7 +27,7 @@ class System:
         self, components: Mapping[str, Component[Any]], links: Mapping[str, Link[Any]], host: str | None
     ) -> None:
         self.components, self.links, self.host = dict(components), dict(links), host
-        self._routes: dict[tuple[str, str], tuple[Hop, ...] | None] = {}
+        self._routes: dict[str, dict[str, tuple[Hop, ...]]] = {}
         for component in self.components.values():
             component.bind(self.components)
 
@@ -36,9 +36,9 @@ class System:
 
         A component on two links bridges them. From a component to itself the route is empty.
         """
-        if (source, target) not in self._routes:
-            self._routes[source, target] = self._search(source, target)
-        return self._routes[source, target]
+        if source not in self._routes:
+            self._routes[source] = self._search(source)
+        return self._routes[source].get(target)
 
     @cached_property
     def _neighbours(self) -> Mapping[str, tuple[Hop, ...]]:
@@ -48,11 +48,11 @@ class System:
                 hops[a] += [Hop(link, a, b) for b in link.sheet.between if b != a]
         return {name: tuple(h) for name, h in hops.items()}
 
-    def _search(self, source: str, target: str) -> tuple[Hop, ...] | None:
-        """Breadth-first search."""
+    def _search(self, source: str) -> dict[str, tuple[Hop, ...]]:
+        """Breadth-first search: the routes to all that can be reached."""
         paths: dict[str, tuple[Hop, ...]] = {source: ()}
         frontier = [source]
-        while frontier and target not in paths:
+        while frontier:
             reached = []
             for name in frontier:
                 for hop in self._neighbours[name]:
@@ -60,4 +60,4 @@ class System:
                         paths[hop.target] = (*paths[name], hop)
                         reached.append(hop.target)
             frontier = reached
-        return paths.get(target)
+        return paths

@@ -15,33 +15,35 @@ Claim = tuple["Job", int, int]  # a job, its op, and how many of the op's holds 
 class Hold:
     """A resource with ``capacity`` places, granted first come first served.
 
-    Ops whose scheduler fixed an order (`expect`) are granted in order of their planned start, even when a later
-    one is ready first; the others take places as they come. ``ripe`` are ordered ops that wait for their turn,
-    ``waiting`` the others.
+    Ops whose scheduler fixed an order (`expect`) are granted in order of their planned start, and of those as they
+    were decided, even when a later one is ready first; the others take places as they come. ``ripe`` are ordered
+    ops that wait for their turn, ``waiting`` the others.
     """
 
-    __slots__ = ("_expected", "capacity", "name", "ripe", "users", "waiting")
+    __slots__ = ("_expected", "_turns", "capacity", "name", "ripe", "users", "waiting")
 
     def __init__(self, name: str, capacity: int) -> None:
         self.name, self.capacity, self.users = name, capacity, 0
         self.waiting: deque[Claim] = deque()
-        self._expected: list[tuple[int, int, int]] = []
+        self._expected: list[tuple[int, int, int, int]] = []
+        self._turns = 0
         self.ripe: dict[tuple[int, int], Claim] = {}
 
     def expect(self, start: int, job: Job, op: int) -> None:
         """Reserve the op's turn among the ordered ones."""
-        heapq.heappush(self._expected, (start, job.run, op))
+        self._turns += 1
+        heapq.heappush(self._expected, (start, self._turns, job.run, op))
 
     def forget(self, job: Job, op: int) -> None:
         """Give up a turn: the op was planned again and needs other resources."""
-        self._expected = [e for e in self._expected if e[1:] != (job.run, op)]
+        self._expected = [e for e in self._expected if e[2:] != (job.run, op)]
         heapq.heapify(self._expected)
         self.ripe.pop((job.run, op), None)
 
     def claim(self, job: Job, op: int, position: int) -> bool:
         """Take a place now (True) or queue for one."""
         if job.ordered[op]:
-            if self.users < self.capacity and self._expected[0][1:] == (job.run, op):
+            if self.users < self.capacity and self._expected[0][2:] == (job.run, op):
                 heapq.heappop(self._expected)
                 self.users += 1
                 return True
@@ -58,8 +60,8 @@ class Hold:
         if self.users >= self.capacity:
             return None
         claim = None
-        if self._expected and self._expected[0][1:] in self.ripe:
-            _, run, op = heapq.heappop(self._expected)
+        if self._expected and self._expected[0][2:] in self.ripe:
+            _, _, run, op = heapq.heappop(self._expected)
             claim = self.ripe.pop((run, op))
         elif self.waiting:
             claim = self.waiting.popleft()
@@ -69,4 +71,4 @@ class Hold:
 
     def awaited(self) -> tuple[int, int] | None:
         """Run and op of the ordered op that the ripe ones wait behind, for telling why a run stalls."""
-        return self._expected[0][1:] if self._expected else None
+        return self._expected[0][2:] if self._expected else None

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hetsim.engine.job import Job
 from hetsim.engine.lanes import Roads
+from hetsim.engine.memo import Memo
 from hetsim.engine.recipe import Recipe
+from hetsim.engine.transit import Transit
 from hetsim.hardware.component import Residency
-from hetsim.schedulers.scheduler import Offer
+from hetsim.schedulers.scheduler import FOREVER, Offer
 from hetsim.system import System
+from hetsim.units import ticks
 from hetsim.workload import Op
 
-FOREVER = 1 << 62
+Menu = tuple[int, ...]  # components by number
+Input = tuple[str, int, int]  # where it is, from when on, and its bytes
+WIDE = 16  # components
 
 
 class Outlook:
@@ -24,8 +30,9 @@ class Outlook:
     """
 
     def __init__(self, system: System, roads: Roads, marks: int, options: Mapping[Op, Sequence[str]]) -> None:
-        self.now = 0
+        self.now, self._parts, self._host = 0, system.components, str(system.host)
         self._system, self._roads, self._marks, self._options = system, roads, marks, options
+        self.components = tuple(system.components)
         self.index = {name: i for i, name in enumerate(system.components)}
         self._capacities = {
             h: n for c in system.components.values() for h, n in c.capacities().items() if n > 1
@@ -36,6 +43,11 @@ class Outlook:
         self.planned = {name: self.intern(r) for name, r in self.planned.items()}
         self._recipes: dict[str, dict[Op, Recipe]] = {name: {} for name in system.components}
         self._older: dict[tuple[Op, str, Residency], Recipe] = {}
+        self._transit = Transit(system)
+        self._pairs: dict[tuple[Menu, Menu], list[tuple[int, int]]] = {}
+        self._tables: dict[Menu, Menu] = {}
+        self._menus: Memo[Op, Menu] = Memo(self._menu)
+        self._quotes: Memo[Op, tuple[list[int], list[tuple[str, ...]], list[str]]] = Memo(self._quote)
         self._free: dict[str, int] = {}  # resources with one place
         self._places: dict[str, list[int]] = {}  # the others: a heap of ends
         self._pending: dict[str, int] = {}
@@ -45,40 +57,61 @@ class Outlook:
     def options(self, job: Job, op: int) -> Sequence[str]:
         return self._options[job.graph.ops[op]]
 
+    def durations(self, job: Job, op: int) -> Sequence[int]:
+        return self._quotes[job.graph.ops[op]][0]
+
+    def holds(self, job: Job, op: int) -> Sequence[tuple[str, ...]]:
+        return self._quotes[job.graph.ops[op]][1]
+
+    def arrivals(self, job: Job, op: int) -> list[int]:
+        menu, transit = self._menus[job.graph.ops[op]], self._transit
+        first = self.now if self.now > job.ready[op] else job.ready[op]
+        if len(menu) >= WIDE:
+            return self._spread(list(self._inputs(job, op)), menu, first)
+        latest = [first] * len(menu)
+        for source, at, size in self._inputs(job, op):
+            routes, times = transit.routes[source], transit.times[size]
+            if len(menu) < len(routes):
+                routes = [routes[c] for c in menu]
+            latest = [x if x > (y := at + times[k]) else y for x, k in zip(latest, routes, strict=True)]
+        return latest
+
+    def starts(self, job: Job, op: int) -> list[int]:
+        arrivals, free = self.arrivals(job, op), self._free
+        _, holds, single = self._quotes[job.graph.ops[op]]
+        if single:  # an entry for each option
+            return [at if at > (f := free[name]) else f for at, name in zip(arrivals, single, strict=True)]
+        return [max(at, *[self.free(name) for name in names]) for at, names in zip(arrivals, holds, strict=True)]
+
+    def moves(self, job: Job, producer: int, consumer: int, source: str) -> Sequence[int]:
+        routes, total = self._transit.routes[source], [0] * len(menu := self._menus[job.graph.ops[consumer]])
+        sizes = self.offer(job, producer, source).plan.output_bytes
+        for p, k, _ in job.graph.edges[consumer]:
+            if p == producer:
+                times = self._transit.times[sizes[k]]
+                total = [x + times[routes[c]] for x, c in zip(total, menu, strict=True)]
+        return total
+
+    def mean_move(self, job: Job, producer: int, consumer: int) -> float:
+        ways = self._ways(self._menus[job.graph.ops[producer]], self._menus[job.graph.ops[consumer]])
+        sizes = [t.nbytes for p, _, t in job.graph.edges[consumer] if p == producer]
+        moves = [self._transit.times[size] for size in sizes]
+        total = sum([count * times[kind] for times in moves for kind, count in ways])
+        return total / sum([count for _, count in ways]) if ways else 0.0
+
     def offer(self, job: Job, op: int, component: str) -> Recipe:
         return self.recipe(job.graph.ops[op], component, self.planned[component])
 
+    def arrival(self, job: Job, op: int, component: str) -> int:
+        first = self.now if self.now > job.ready[op] else job.ready[op]
+        return self._latest(self._inputs(job, op), self.index[component], first)
+
     def joules(self, job: Job, op: int, offer: Offer) -> float:
         moved = 0.0
-        for p, t in job.shape.inputs[op]:
-            source = self._system.host if p < 0 else job.placed[p]
-            size = (
-                job.shape.tensors[t].nbytes
-                if p < 0
-                else job.recipes[p].plan.output_bytes[job.shape.position[t]]
-            )
-            passage = self._roads.passage(str(source), offer.component, size)
+        for source, _, size in self._inputs(job, op):
+            passage = self._roads.passage(source, offer.component, size)
             moved += sum(hop.joules for hop in passage[0]) if passage else 0.0
         return offer.joules + moved
-
-    def arrival(self, job: Job, op: int, component: str) -> int:
-        latest = self.now if self.now > job.ready[op] else job.ready[op]
-        placed, shape = job.placed, job.shape
-        for p, t in shape.inputs[op]:
-            if p < 0:
-                source, at, size = self._system.host, job.arrival, shape.tensors[t].nbytes
-            else:
-                source, at = placed[p], job.ends[p]
-                size = job.recipes[p].plan.output_bytes[shape.position[t]]
-            if source != component:
-                at += self._crossing(size, str(source), component)
-            if at > latest:
-                latest = at
-        return latest
-
-    def edge(self, job: Job, producer: int, consumer: int, source: str, target: str) -> int:
-        edges = job.graph.edges[consumer]
-        return sum(self._crossing(t.nbytes, source, target) for p, _, t in edges if p == producer)
 
     def free(self, hold: str) -> int:
         if self.capacity(hold) == 1:
@@ -119,6 +152,7 @@ class Outlook:
             recipe = self.recipe(job.graph.ops[op], component, self.planned[component])
         if recipe.plan.after is not None:
             self.planned[component] = self.intern(recipe.plan.after)
+            self._quotes.clear()
         job.placed[op], job.recipes[op], job.ends[op] = component, recipe, end
         pending = self._pending
         for hold in recipe.holds:
@@ -146,8 +180,69 @@ class Outlook:
         """The one object that stands for all equal residencies, so that memos may compare by identity."""
         return self._interned.setdefault(residency, residency)
 
-    def _crossing(self, size: int, source: str, target: str) -> int:
-        """Ticks from one component to another when nothing contends; forever when there is no way."""
-        passages = self._roads.passages
-        passage = passages.get((source, target, size)) or self._roads.passage(source, target, size)
-        return FOREVER if passage is None else passage[1]
+    def _quote(self, op: Op) -> tuple[list[int], list[tuple[str, ...]], list[str]]:
+        """Durations and holds of the op on each of its options; and the holds by name if each is one, for one op."""
+        durations, holds = [], []
+        for name in self._options[op]:
+            residency = self.planned[name]
+            quote = self._parts[name].quote(op, residency)
+            if quote is None:
+                recipe = self.recipe(op, name, residency)
+                durations.append(recipe.duration)
+                holds.append(recipe.holds)
+            else:  # the plan is made when the op is placed there
+                holds.append(quote[0])
+                durations.append(ticks(quote[1]))
+        single = [names[0] for names in holds if len(names) == 1 and names[0] not in self._capacities]
+        for name in single:
+            self._free.setdefault(name, 0)
+        return durations, holds, single if len(single) == len(holds) else []
+
+    # --- how far it is ---
+
+    def _inputs(self, job: Job, op: int) -> Iterator[Input]:
+        """Where each input of the op that has a place is from when on, and its bytes."""
+        placed, shape = job.placed, job.shape
+        for p, t in shape.inputs[op]:
+            if p < 0:
+                yield self._host, job.arrival, shape.tensors[t].nbytes
+            elif (source := placed[p]) is not None:
+                yield source, job.ends[p], job.recipes[p].plan.output_bytes[shape.position[t]]
+
+    def _latest(self, inputs: Iterable[Input], component: int, latest: int) -> int:
+        """When all inputs are at a component, not before ``latest``."""
+        routes, times = self._transit.routes, self._transit.times
+        for source, at, size in inputs:
+            kind = routes[source][component]
+            at += times[size][kind]
+            if at > latest:
+                latest = at
+        return latest
+
+    def _spread(self, inputs: Sequence[Input], menu: Menu, first: int) -> list[int]:
+        """`arrivals` at many components: most are reached from most sources in the same time."""
+        usual, times = self._transit.usual, self._transit.times
+        common, special = first, set[int]()
+        for source, at, size in inputs:
+            kind, others = usual[source]
+            common = max(common, at + times[size][kind])
+            special |= others
+        found = [common] * len(menu)
+        for k in [k for k, c in enumerate(menu) if c in special]:
+            found[k] = self._latest(inputs, menu[k], first)
+        return found
+
+    def _menu(self, op: Op) -> Menu:
+        """The numbers of the components that may run the op; equal menus are one object."""
+        numbers = tuple([self.index[name] for name in self._options[op]])
+        return self._tables.setdefault(numbers, numbers)
+
+    def _ways(self, sources: Menu, targets: Menu) -> list[tuple[int, int]]:
+        """Kinds of route between two different components, and how many pairs each of them joins."""
+        found = self._pairs.get((sources, targets))
+        if found is None:
+            names, routes = self.components, self._transit.routes
+            kinds = Counter(routes[names[a]][b] for a in sources for b in targets if a != b)
+            found = [(kind, count) for kind, count in kinds.items() if self._transit.times[0][kind] < FOREVER]
+            self._pairs[sources, targets] = found
+        return found

@@ -42,8 +42,9 @@ class Run:
             self.numbers = Numbers(
                 self.system, self.meter, scenario.seed, scenario.numerics == "ideal", scenario.threads
             )
+        self.scheduler = scenario.build_scheduler()
         self.dispatcher = Dispatcher(
-            self.clock, self.system, scenario.build_scheduler(), self.outlook, self.roads, self.meter,
+            self.clock, self.system, self.scheduler, self.outlook, self.roads, self.meter,
             self.numbers, self._finished,
         )  # fmt: skip
         self.answers: dict[int, Any] = {}
@@ -163,11 +164,10 @@ class Options(dict[Op, Sequence[str]]):
         self._scenario, self._system = scenario, system
 
     def __missing__(self, op: Op) -> Sequence[str]:
-        refusals = {n: c.supports(op) for n, c in self._system.components.items()}
-        allowed = self._scenario.allowed(op.name)
-        names = tuple(n for n, why in refusals.items() if not why and (allowed is None or n in allowed))
+        parts, allowed = self._system.components, self._scenario.allowed(op.name)
+        names = tuple([n for n, c in parts.items() if (allowed is None or n in allowed) and not c.supports(op)])
         if not names:
-            why = "; ".join(f"{n}: {why or 'not pinned there'}" for n, why in refusals.items())
+            why = "; ".join(f"{n}: {c.supports(op) or 'not pinned there'}" for n, c in parts.items())
             raise InputError.of(f"no component can run op {op.name!r} ({op.kind}): {why}")
         self[op] = names
         return names

@@ -124,6 +124,7 @@ def metrics(run: Run) -> dict[str, float]:
         for name, component in run.system.components.items():
             report: Mapping[str, float] = component.report(run.numbers.states[name], run.meter.trace.seconds)
             out.update({f"{name}.{metric}": value for metric, value in report.items()})
+    out.update({f"scheduler.{metric}": value for metric, value in run.scheduler.report().items()})
     return {name: float(value) for name, value in out.items()}
 
 
@@ -140,6 +141,7 @@ def assignments(run: Run) -> dict[str, list[str]]:
 def notes(run: Run) -> list[str]:
     """Remarks for a person who reads the figures."""
     out = list(run.workload.remarks([run.answers[request] for request in sorted(run.answers)]))
+    out += run.scheduler.remarks()
     if run.numbers is None:
         dependent = run.meter.data_dependent(r for _, r in run.outlook.recipes())
         for component, category in dependent:

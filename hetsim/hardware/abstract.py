@@ -23,6 +23,10 @@ class AbstractProcessor(Component[AbstractSheet]):
 
     kind, sheet_type = "abstract", AbstractSheet
 
+    def __init__(self, name: str, sheet: AbstractSheet) -> None:
+        super().__init__(name, sheet)
+        self._holds = (f"{name}.core",)
+
     def supports(self, op: Op) -> str:
         if op.cost is None:
             return f"runs abstract tasks, not {op.kind}"
@@ -32,11 +36,15 @@ class AbstractProcessor(Component[AbstractSheet]):
         assert op.cost is not None, "only supported ops are planned"
         cost = op.cost[self.name]
         return Plan(
-            holds=(f"{self.name}.core",),
+            holds=self._holds,
             output_bytes=tuple(t.nbytes for t in op.outputs),
             steps=(Step("run", 1, cost.seconds, cost.joules, "compute"),),
             fill=cost.seconds,
         )
+
+    def quote(self, op: Op, residency: Residency) -> tuple[tuple[str, ...], float]:
+        assert op.cost is not None, "only supported ops are planned"
+        return self._holds, op.cost[self.name].seconds
 
     def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
         """A task moves bytes without meaning: its outputs are zeros that take no memory."""

@@ -174,6 +174,13 @@ class Component(ABC, Generic[S]):
     def plan(self, op: Op, residency: Residency) -> Plan:
         """What the op takes, given what is stored. Pure; the same arguments give an equal plan."""
 
+    def quote(self, op: Op, residency: Residency) -> tuple[tuple[str, ...], float] | None:
+        """The sorted holds and the seconds that ``plan`` comes to when nothing contends, if that is known without it.
+
+        For systems in which plans are few among many offers. None (default): ask for the plan.
+        """
+        return None
+
     @abstractmethod
     def compute(
         self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from hetsim.schedulers.scheduler import (
-    Decision,
-    Job,
-    Scheduler,
-    SchedulerSheet,
-    View,
-    cheapest,
-    estimate,
-    register,
-)
+from hetsim.schedulers.scheduler import Decision, Job, Scheduler, SchedulerSheet, View, appended, register
 
 
 @register
@@ -21,5 +12,4 @@ class Greedy(Scheduler[SchedulerSheet]):
     kind = "greedy"
 
     def placeable(self, job: Job, op: int, view: View) -> Decision:
-        candidates = [estimate(job, op, name, view) for name in view.options(job, op)]
-        return cheapest(candidates, job, view, self.sheet.objective)
+        return appended(job, op, view, self.sheet.objective)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from hetsim.hardware.component import Plan
 from hetsim.registry import Registry
 from hetsim.workload import Graph
+
+FOREVER = 1 << 62  # ticks: when what never happens is expected
 
 
 class SchedulerSheet(BaseModel):
@@ -25,6 +28,12 @@ class SchedulerSheet(BaseModel):
     objective: Literal["makespan", "energy", "energy_delay"] = "makespan"
     split: Literal["none"] = "none"
     pin: Mapping[str, str | tuple[str, ...]] = {}
+
+
+class TimeSheet(SchedulerSheet):
+    """Settings of a policy that knows of time only."""
+
+    objective: Literal["makespan"] = "makespan"
 
 
 class Job(Protocol):
@@ -67,20 +76,39 @@ class View(Protocol):
     @property
     def now(self) -> int: ...
 
+    @property
+    def components(self) -> Sequence[str]:
+        """All components, in the order of the scenario."""
+
     def options(self, job: Job, op: int) -> Sequence[str]:
         """Components that can run the op and to which it is not forbidden, in the order of the scenario."""
 
+    def durations(self, job: Job, op: int) -> Sequence[int]:
+        """Ticks that the op takes on each of its options, given all that has been placed."""
+
+    def holds(self, job: Job, op: int) -> Sequence[tuple[str, ...]]:
+        """The resources that the op queues for on each of its options."""
+
+    def arrivals(self, job: Job, op: int) -> Sequence[int]:
+        """When the op's inputs are at each of its options: its placed producers' expected ends plus transfers."""
+
+    def starts(self, job: Job, op: int) -> Sequence[int]:
+        """When the op would start on each of its options, behind all that has been placed there."""
+
+    def moves(self, job: Job, producer: int, consumer: int, source: str) -> Sequence[int]:
+        """Ticks for moving what ``consumer`` reads of ``producer`` from ``source`` to each option of ``consumer``."""
+
+    def mean_move(self, job: Job, producer: int, consumer: int) -> float:
+        """Mean ticks for moving it between two different components that may run the two ops."""
+
     def offer(self, job: Job, op: int, component: str) -> Offer:
-        """What the op takes on the component, given all that has been placed."""
+        """What the op takes on one component, given all that has been placed."""
+
+    def arrival(self, job: Job, op: int, component: str) -> int:
+        """When the op's inputs are at one component."""
 
     def joules(self, job: Job, op: int, offer: Offer) -> float:
         """Energy of the op and of moving its inputs to the offer's component, without static power."""
-
-    def arrival(self, job: Job, op: int, component: str) -> int:
-        """When the op's inputs are at the component: its placed producers' expected ends plus transfers."""
-
-    def edge(self, job: Job, producer: int, consumer: int, source: str, target: str) -> int:
-        """Ticks for moving what ``consumer`` reads of ``producer``, from ``source`` to ``target``."""
 
     def free(self, hold: str) -> int:
         """When a place in a resource becomes free behind everything placed there so far."""
@@ -129,6 +157,14 @@ class Scheduler(ABC, Generic[T]):
     def placeable(self, job: Job, op: int, view: View) -> Decision:
         """Asked for an op whose producers are all placed and which ``arrived`` left open."""
 
+    def report(self) -> Mapping[str, float]:
+        """Metrics of the schedule that the policy knows of: a lower bound, whether it is proved. None by default."""
+        return {}
+
+    def remarks(self) -> Sequence[str]:
+        """What a person should be told of the schedule. Nothing by default."""
+        return ()
+
 
 def estimate(job: Job, op: int, component: str, view: View) -> Decision:
     """The decision that appends the op behind all that is placed on the component."""
@@ -139,13 +175,35 @@ def estimate(job: Job, op: int, component: str, view: View) -> Decision:
     return Decision(op, offer, start, start + offer.duration)
 
 
-def cheapest(candidates: Iterable[Decision], job: Job, view: View, objective: str) -> Decision:
-    """The candidate that is best for the objective; the first of equals."""
-    if objective == "makespan":
-        return min(candidates, key=lambda d: d.end)
-    if objective == "energy":
-        return min(candidates, key=lambda d: (view.joules(job, d.op, d.offer), d.end))
-    return min(candidates, key=lambda d: view.joules(job, d.op, d.offer) * (d.end - view.now))
+def appended(job: Job, op: int, view: View, objective: str = "makespan") -> Decision:
+    """The best of the decisions that append the op to one of its options."""
+    options = view.options(job, op)
+    if len(options) == 1:
+        return estimate(job, op, options[0], view)
+    starts, durations = view.starts(job, op), view.durations(job, op)
+    ends = [start + duration for start, duration in zip(starts, durations, strict=True)]
+    k = cheapest(job, op, ends, view, objective)
+    return Decision(op, view.offer(job, op, options[k]), starts[k], ends[k])
+
+
+def cheapest(job: Job, op: int, ends: Sequence[int], view: View, objective: str = "makespan") -> int:
+    """Which of the op's options is best for the objective, if it would end at ``ends``, an entry for each.
+
+    Equals are told apart by their end, then by the order of the scenario. Static power is not counted as energy.
+    """
+    if objective == "makespan" or len(ends) == 1:
+        return ends.index(min(ends))
+    options = view.options(job, op)
+    marks = [_mark(job, op, name, end, view, objective) for name, end in zip(options, ends, strict=True)]
+    return marks.index(min(marks))
+
+
+def _mark(job: Job, op: int, component: str, end: int, view: View, objective: str) -> tuple[float, int]:
+    """What an energy objective minimises; infinite where the op's inputs cannot get to."""
+    if end >= FOREVER:
+        return math.inf, end
+    joules = view.joules(job, op, view.offer(job, op, component))
+    return joules * (end - view.now if objective == "energy_delay" else 1), end
 
 
 _KINDS = Registry("scheduler", ("hetsim.schedulers",), "hetsim.schedulers")

@@ -1,0 +1,60 @@
+"""Transit: how long data are on their way between any two components when nothing contends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hetsim.engine.memo import Memo
+from hetsim.hardware.link import Link
+from hetsim.schedulers.scheduler import FOREVER
+from hetsim.system import System
+from hetsim.units import ticks
+
+
+class Transit:
+    """Ticks from component to component for any size.
+
+    Routes over links of the same law take the same time, so there are few times to work out for a size however
+    many components there are: ``routes[a]`` gives for each component, in the order of the scenario, the number of
+    the kind of route that leads there from component ``a``, and then ``times[size]`` the ticks for each kind.
+    ``usual[a]`` is the most frequent kind from ``a``, and the components that are reached in another way.
+    """
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._kinds: dict[tuple[str, ...] | None, int] = {}
+        self._examples: list[tuple[Link[Any], ...] | None] = []
+        self._laws = {name: _law(link) for name, link in system.links.items()}
+        self.routes: Memo[str, list[int]] = Memo(self._row)
+        self.usual: Memo[str, tuple[int, frozenset[int]]] = Memo(self._usual)
+        self.times: Memo[int, list[int]] = Memo(self._ticks)
+
+    def _row(self, source: str) -> list[int]:
+        return [self._kind(source, target) for target in self._system.components]
+
+    def _usual(self, source: str) -> tuple[int, frozenset[int]]:
+        row = self.routes[source]
+        kind = max(row, key=row.count)
+        return kind, frozenset(c for c, other in enumerate(row) if other != kind)
+
+    def _kind(self, source: str, target: str) -> int:
+        """The number of the kind of route between two components."""
+        route = self._system.route(source, target)
+        law = None if route is None else tuple(self._laws[hop.link.name] for hop in route)
+        if law not in self._kinds:
+            self._kinds[law] = len(self._examples)
+            self._examples.append(None if route is None else tuple(hop.link for hop in route))
+            self.times.clear()
+        return self._kinds[law]
+
+    def _ticks(self, size: int) -> list[int]:
+        """Ticks for so many bytes over each kind of route; forever where there is no way."""
+        return [
+            FOREVER if links is None else sum([ticks(link.latency() + link.occupancy(size)) for link in links])
+            for links in self._examples
+        ]
+
+
+def _law(link: Link[Any]) -> str:
+    """What decides how long a transfer takes: the kind of link and its datasheet, whatever it joins."""
+    return f"{link.kind} {link.sheet.model_dump_json(exclude={'between', 'origin', 'title', 'references'})}"

@@ -1,0 +1,18 @@
+"""Min-min: short ops first, each where it ends first [Ibarra 1977, alg. D; Braun 2001]."""
+
+from __future__ import annotations
+
+from hetsim.schedulers.pool import Pool, PoolScheduler
+from hetsim.schedulers.scheduler import register
+
+
+@register
+class MinMin(PoolScheduler):
+    """Of all ops that may come next, the one with the least earliest end, where it has it."""
+
+    kind = "min_min"
+
+    def pick(self, pool: Pool) -> tuple[int, int]:
+        ends = pool.ends
+        row, column = divmod(int(ends.argmin()), ends.shape[1])
+        return row, column
