@@ -174,6 +174,31 @@ def validate(
 
 @app.command()
 @told
+def calibrate(
+    device: Annotated[str, typer.Argument(metavar="cpu|gpu", help="What of this machine to measure.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The datasheet to write.")],
+    seconds: Annotated[float, typer.Option(min=0, metavar="S", help="About how long to measure.")] = 40.0,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Of a CPU: so many threads; by default one for each core.")
+    ] = None,
+) -> None:
+    """Measure this machine and write its datasheet; for a GPU also its times and its link to the host."""
+    from hetsim import calibrate as calibration
+    from hetsim import terminal
+    from hetsim.calibrate.card import free
+    from hetsim.errors import InputError, did_you_mean
+
+    if device not in ("cpu", "gpu"):
+        raise InputError.of(f"there is no {device!r} to measure", did_you_mean(device, ("cpu", "gpu")))
+    free(out)
+    with terminal.Progress("measuring") as progress:
+        card = calibration.cpu(threads, seconds, progress) if device == "cpu" else calibration.gpu(0, seconds, progress)
+    for path in card.write(out):
+        print(f"written {path}")
+
+
+@app.command()
+@told
 def plot(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that --out wrote.")]) -> None:
     """Draw the plots of a run or a study again, from what is in its folder."""
     from hetsim.result import Result

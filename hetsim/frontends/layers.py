@@ -196,6 +196,8 @@ class _Builder:
         )  # fmt: skip
 
     def _attention(self, layer: Layer, attention: Attention, x: Tensor) -> Tensor:
+        if len(x.shape) != 3:
+            raise InputError.of(f"a sequence [length, channels] is expected here, found {x.shape[1:]}")
         batch, length, width = x.shape
         if width % attention.heads:
             raise InputError.of(f"{width} channels do not make {attention.heads} equal heads")

@@ -140,13 +140,14 @@ class Processor(Component[P]):
         sheet, precision = self.sheet, self._precision(op)
         energy = sheet.energy[precision]
         cached = sum(size * c.energy for size, c in zip(bytes_from.caches, sheet.caches, strict=True))
-        narrow = 0.0
+        part, narrow = self._team / sheet.units, 0.0
         if sheet.unit_bandwidth is not None:
             narrow = bytes_from.memory / (sheet.unit_bandwidth * self._units(op))
         return Kernel(
             product=partial(self._product, op, precision),
-            element_wise=op.element_ops / self._element_rate(op, precision) * sheet.units / self._team,
-            caches=bytes_from.seconds(sheet.caches) * sheet.units / self._team,
+            element_wise=op.element_ops / self._element_rate(op, precision) / part,
+            part=part,
+            caches=bytes_from.seconds(sheet.caches) / part,
             memory=bytes_from.memory / self._memory_rate(op),
             narrow=narrow,
             chip=op.operations * energy + cached,
@@ -166,7 +167,7 @@ class Processor(Component[P]):
             whole = 2 * op.macs / rate
             return Share(whole * sheet.units / team, whole)
         unit = Unit(rate / sheet.units, clock * self._cache_bandwidth / sheet.units, self.memory.sheet.latency)
-        share = tiled(matrix, sheet.tiling, team, unit, self._item(precision))
+        share = tiled(matrix, sheet.tiling, team, unit, BITS[precision] / 8)
         return Share(share.seconds, share.busy * team / sheet.units)
 
     def _sustained(self, kernel: Kernel, setup: float) -> float:
@@ -240,10 +241,6 @@ class Processor(Component[P]):
 
     def _energy_at(self, clock: float) -> float:
         return 1.0 if self.sheet.clock is None else self.sheet.clock.energy(clock)
-
-    def _item(self, precision: Precision) -> float:
-        """Bytes of an element."""
-        return BITS[precision] / 8
 
     def _bytes(self, tensor: Tensor) -> int:
         return -(-tensor.size * BITS[self.sheet.format] // 8) if tensor.dtype in FLOATS else tensor.nbytes

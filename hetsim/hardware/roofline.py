@@ -13,13 +13,15 @@ class Kernel:
     """An op as a chip runs it. Times are in seconds at the nominal clock, energies in joules at its voltage.
 
     ``product`` gives the matrix units' share at a relative clock; ``element_wise`` is the time of the vector
-    units; ``caches`` that of the slowest cache. ``memory`` is the memory's time, ``narrow`` that of the units
-    which draw from it, where they are too few to ask for all its bandwidth; neither follows the clock.
-    ``chip`` is the energy that goes with the square of the voltage, ``board`` that of the memory.
+    units, of which the op has ``part``; ``caches`` that of the slowest cache. ``memory`` is the memory's time,
+    ``narrow`` that of the units which draw from it, where they are too few to ask for all its bandwidth; neither
+    follows the clock. ``chip`` is the energy that goes with the square of the voltage, ``board`` that of the
+    memory.
     """
 
     product: Callable[[float], Share]
     element_wise: float
+    part: float
     caches: float
     memory: float
     narrow: float
@@ -36,4 +38,4 @@ class Kernel:
 
     def busy(self, clock: float) -> float:
         """Seconds of the whole chip's arithmetic that it uses up: less than `own` where units stay idle."""
-        return self.product(clock).busy + self.element_wise / clock
+        return self.product(clock).busy + self.element_wise * self.part / clock

@@ -52,3 +52,28 @@ def test_batch_one_products_are_bound_by_bandwidth_and_large_ones_by_compute() -
     assert seconds(1) == pytest.approx(4 * n * n / BANDWIDTH, rel=1e-3)
     assert seconds(2) == pytest.approx(seconds(1), rel=1e-3)  # twice the work in the same time
     assert seconds(400) == pytest.approx(2 * 400 * n * n / RATE, rel=1e-9)
+
+
+# --- the hierarchy ---
+
+CACHED = Cpu("cpu", CpuSheet.model_validate({
+    "vector": {"fp32": "4 TFLOP/s"}, "efficiency": 0.5, "energy": {"fp32": "1 pJ/OP"},
+    "caches": [{"capacity": "100 kB", "bandwidth": "1 TB/s"}, {"capacity": "10 MB", "bandwidth": "400 GB/s"}],
+    "memory": {"bandwidth": "125 GB/s", "efficiency": 0.8},
+}))  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "bandwidth"), [(80_000, 1e12), (800_000, 4e11), (80_000_000, BANDWIDTH)])
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0, 2.0])
+def test_each_level_has_its_own_roof(size: int, bandwidth: float, share: float) -> None:
+    """The working set decides which bandwidth bounds an op [Ilic 2014]."""
+    ridge = RATE / bandwidth
+    operations = round(share * ridge * size)
+    op = Op("op", "Mul", (Tensor("x", (size // 8,)),), (Tensor("y", (size // 8,)),), element_ops=operations)
+    assert operations / CACHED.plan(op, CACHED.residency()).fill == pytest.approx(min(RATE, RATE * share), rel=1e-4)
+
+
+def test_weights_come_from_the_memory_however_small_they_are() -> None:
+    x, w, y = Tensor("x", (1, 64)), Tensor("w", (64, 64), constant=True), Tensor("y", (1, 64))
+    fill = CACHED.plan(Op("fc", "MatMul", (x, w), (y,), macs=64 * 64), CACHED.residency()).fill
+    assert fill == pytest.approx(4 * 64 * 64 / BANDWIDTH)

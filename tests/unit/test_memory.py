@@ -18,6 +18,18 @@ def test_channels_multiply_rate_standby_and_peaks() -> None:
     assert memory.peaks() == {"peak_bytes_per_s": 50e9, "peak_power_W": 1.0 + 50e9 * 20e-12}
 
 
+def test_refresh_takes_its_share_of_the_time() -> None:
+    sheet = dram(refresh=0.05, scattered=0.2).sheet
+    assert sheet.rate == pytest.approx(2 * 25e9 * 0.95 * 0.8)
+    assert sheet.scattered_rate == pytest.approx(2 * 25e9 * 0.95 * 0.2)
+    assert dram().sheet.scattered_rate == dram().sheet.rate
+
+
+def test_channels_hold_their_capacities_together() -> None:
+    assert dram().sheet.size == 2 * 2**30
+    assert dram(capacity=None).sheet.size == float("inf")
+
+
 def test_a_memory_runs_nothing() -> None:
     op, _ = dense()
     memory = dram()
@@ -57,7 +69,8 @@ def test_planning_before_the_system_is_built_is_a_fault() -> None:
     [
         ({"bandwidth": "0 B/s"}, "greater than 0"), ({"bandwidth": "5 W"}, "power"),
         ({"efficiency": 1.5}, "less than"),
-        ({"channels": 0}, "greater than 0"), ({"latency": "-1 ns"}, "negative"), ({"speed": 1}, "Extra"),
+        ({"channels": 0}, "greater than 0"), ({"refresh": 1}, "less than 1"), ({"scattered": 0}, "greater than 0"),
+        ({"latency": "-1 ns"}, "negative"), ({"speed": 1}, "Extra"),
     ],
 )  # fmt: skip
 def test_wrong_figures_are_refused(change: dict, word: str) -> None:

@@ -129,6 +129,84 @@ def test_single_precision_is_computed_as_it_is() -> None:
     np.testing.assert_array_equal(y, run(case, values)[0])
 
 
+def element_wise(kind: str, size: int = 100_000, inputs: int = 1) -> Op:
+    return op(kind, [random((size,), seed=i) for i in range(inputs)], (size,))[0]
+
+
+def test_an_operator_without_a_tuned_kernel_has_a_rate_of_its_own() -> None:
+    slow = cpu(operators={"Exp": "1 MOP/s"})
+    assert planned(slow, element_wise("Exp")).fill == pytest.approx(0.1)
+    assert planned(slow, element_wise("Sin")) == planned(cpu(), element_wise("Sin"))
+
+
+def test_fused_ops_have_no_launch_and_move_only_what_the_op_before_them_does_not() -> None:
+    part = cpu(fusion=True)
+    relu, total = planned(part, element_wise("Relu")), planned(part, element_wise("Add", inputs=2))
+    assert (relu.setup, total.setup) == (0, 0)
+    assert relu.fill == pytest.approx(100_000 / 1e12)
+    assert total.fill == pytest.approx(400_000 / 50e9)  # the second input
+    assert joules(total, "memory") == pytest.approx(400_000 * 10e-12)
+    pooled, _ = pool()
+    assert planned(part, pooled) == planned(cpu(), pooled)
+
+
+def test_depthwise_convolutions_run_on_vector_units() -> None:
+    deep, _ = conv((1, 64, 32, 32), (64, 1, 3, 3))
+    plain, _ = conv((1, 64, 32, 32), (64, 64, 3, 3))
+    part = gpu(streams=1, launch="0 s", memory=OWN_MEMORY | {"bandwidth": "1 PB/s", "latency": "0 s"})
+    for case, rate in ((deep, 5e12), (plain, 50e12)):
+        assert planned(part, case).fill == pytest.approx(2 * case.macs / rate + case.element_ops / 5e12)
+
+
+def test_a_table_is_read_where_it_is_asked() -> None:
+    table, index = Tensor("table", (100_000, 64), constant=True), Tensor("index", (8,), "int64")
+    case = Op("look", "Gather", (table, index), (Tensor("y", (8, 64)),), {"axis": 0})
+    size = 2 * 4 * 8 * 64 + 8 * 8
+    assert planned(cpu(), case).fill == pytest.approx(size / 50e9)
+    rare = cpu(memory=OWN_MEMORY | {"scattered": 0.1})
+    assert planned(rare, case).fill == pytest.approx(size / 10e9)
+    light, _ = matmul(batch=1, taken=512, made=512)
+    assert planned(rare, light) == planned(cpu(), light)
+
+
+def test_scattered_bytes_ask_the_port_for_more_time() -> None:
+    index = Tensor("index", (8,), "int64")
+    case = Op("look", "Gather", (Tensor("x", (99, 64)), index), (Tensor("y", (8, 64)),), {"axis": 0})
+    part = gpu(memory=OWN_MEMORY | {"scattered": 0.1})
+    usual, asked = (dict(planned(p, case).demands)["gpu.memory"] for p in (gpu(), part))
+    assert asked == pytest.approx(5 * usual)
+
+
+def test_what_does_not_fit_into_the_memory_is_refused() -> None:
+    case, _ = dense(batch=8, taken=64, made=16)
+    size = 4 * (8 * 64 + 64 * 16 + 16 + 8 * 16)
+    assert cpu(memory=OWN_MEMORY | {"capacity": f"{size} B"}).supports(case) == ""
+    assert f"takes {size} B" in cpu(memory=OWN_MEMORY | {"capacity": f"{size - 1} B"}).supports(case)
+
+
+def test_a_product_with_one_vector_may_have_fewer_cores() -> None:
+    part = cpu(units=4, unit_bandwidth="10 GB/s", gemv_units=1)
+    one, _ = matmul(batch=1, taken=512, made=512)
+    two, _ = matmul(batch=2, taken=512, made=512)
+    assert planned(part, one).fill == pytest.approx(4 * (512 + 512 * 512 + 512) / 10e9)
+    assert planned(part, two).fill == pytest.approx(4 * (1024 + 512 * 512 + 1024) / 40e9)
+
+
+def test_bytes_of_a_cache_cost_its_energy() -> None:
+    part = cpu(caches=[{"capacity": "1 MB", "bandwidth": "200 GB/s", "energy": "1 pJ/B"}])
+    plan = planned(part, element_wise("Relu"))
+    assert joules(plan, "buffer") == pytest.approx(800_000 * 1e-12)
+    assert joules(plan, "memory") == 0
+    assert plan.fill == pytest.approx(800_000 / 200e9)
+
+
+def test_narrow_formats_move_fewer_bytes() -> None:
+    case, _ = matmul(batch=3, taken=33, made=5)
+    for form, bits in (("int8", 8), ("int4", 4), ("tf32", 32)):
+        part = gpu(format=form, vector={form: "10 TFLOP/s"}, matrix={}, energy={form: "1 pJ/OP"})
+        assert planned(part, case).output_bytes == (-(-15 * bits // 8),)
+
+
 def test_peaks_are_the_datasheets_and_power_is_the_sustained() -> None:
     peaks = gpu().peaks()
     assert peaks["peak_ops_per_s"] == 100e12
@@ -145,8 +223,11 @@ def test_peaks_are_the_datasheets_and_power_is_the_sustained() -> None:
         ({"vector": {"fp23": "1 OP/s"}}, "fp64"),
         ({"efficiency": 0}, "greater than 0"),
         ({"memory": OWN_MEMORY | {"bandwidth": "7 J"}}, "an energy"),
+        ({"caches": [{"capacity": "2 kB", "bandwidth": "9 GB/s"}, {"capacity": "1 kB", "bandwidth": "9 GB/s"}]},
+         "from the innermost"),
+        ({"power_limit": "5 W"}, "needs a clock"),
     ],
-)
+)  # fmt: skip
 def test_datasheets_that_make_no_sense_are_refused(change: dict, word: str) -> None:
     with pytest.raises(ValidationError, match=word):
         cpu(**change)
