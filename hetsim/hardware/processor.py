@@ -15,7 +15,7 @@ from hetsim.hardware.clock import sustained
 from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Sheet, Step, register
 from hetsim.hardware.memory import Attached
 from hetsim.hardware.precision import BITS, computed, is_double
-from hetsim.hardware.processor_sheet import CpuSheet, GpuSheet, Precision, ProcessorSheet, RooflineSheet
+from hetsim.hardware.processor_sheet import Precision, ProcessorSheet, RooflineSheet
 from hetsim.hardware.roofline import Kernel
 from hetsim.hardware.tiling import Share, Unit, tiled
 
@@ -254,26 +254,6 @@ class Processor(Component[P]):
     def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
         """Inputs, constants and outputs are rounded to the format, sums are float32 (or float64, or exact)."""
         return Outcome(computed(op, inputs, self.sheet.format, state, moment.threads))
-
-
-@register
-class Cpu(Processor[CpuSheet]):
-    """A CPU whose cores are dealt out to its streams: each op has a team of them."""
-
-    kind: ClassVar[str] = "cpu"
-    sheet_type: ClassVar[type[Sheet]] = CpuSheet
-
-    @property
-    def _team(self) -> int:
-        return max(self.sheet.units // self.sheet.streams, 1)
-
-
-@register
-class Gpu(Processor[GpuSheet]):
-    """A GPU whose whole chip works on an op, or on as many as it has streams."""
-
-    kind: ClassVar[str] = "gpu"
-    sheet_type: ClassVar[type[Sheet]] = GpuSheet
 
 
 @register

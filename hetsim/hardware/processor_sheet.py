@@ -67,19 +67,6 @@ class ProcessorSheet(Sheet):
         return self
 
 
-class CpuSheet(ProcessorSheet):
-    """Datasheet of a CPU."""
-
-    kind: Literal["cpu"] = "cpu"
-
-
-class GpuSheet(ProcessorSheet):
-    """Datasheet of a GPU: 16-bit floats on its tensor cores unless it says otherwise."""
-
-    kind: Literal["gpu"] = "gpu"
-    format: Precision = "fp16"
-
-
 class RooflineSheet(ProcessorSheet):
     """Datasheet of an accelerator of which no more than its roofline is known."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hetsim.hardware.component import Plan
-from hetsim.hardware.processor import Gpu, GpuSheet
+from hetsim.hardware.gpu import Gpu, GpuSheet
 from hetsim.workload import Op, Tensor
 
 STATIC, RATE, ENERGY = 20.0, 1e13, 10e-12  # W; OP/s and J/OP at 1 GHz, where the voltage is 1 V

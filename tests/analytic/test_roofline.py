@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hetsim.hardware.processor import Cpu, CpuSheet
+from hetsim.hardware.cpu import Cpu, CpuSheet
 from hetsim.workload import Op, Tensor
 
 RATE, BANDWIDTH, LAUNCH = 2e12, 1e11, 5e-6

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hetsim.hardware.cpu import Cpu, CpuSheet
+from hetsim.hardware.gpu import Gpu, GpuSheet
 from hetsim.hardware.memory import Memory, MemorySheet
-from hetsim.hardware.processor import Cpu, CpuSheet, Gpu, GpuSheet
 from hetsim.hardware.systolic import Systolic, SystolicSheet
 
 OWN_MEMORY = {"bandwidth": "100 GB/s", "efficiency": 0.5, "latency": "100 ns", "energy": "10 pJ/B"}

@@ -16,8 +16,8 @@ from hetsim.calibrate.kernels import COPIES, FORMS, SQUARES, TABLE, Powers, Suit
 from hetsim.calibrate.timing import Probe, sample
 from hetsim.cli import app
 from hetsim.errors import InputError
-from hetsim.hardware.processor import Cpu, Gpu
-from hetsim.hardware.processor_sheet import CpuSheet, GpuSheet
+from hetsim.hardware.cpu import Cpu, CpuSheet
+from hetsim.hardware.gpu import Gpu, GpuSheet
 from hetsim.hardware.table import TableSheet
 
 # --- timing ---

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sheets import OWN_MEMORY, cpu, gpu
 
 from hetsim.hardware.component import Component, Moment, Plan
-from hetsim.hardware.processor import Cpu, CpuSheet
+from hetsim.hardware.cpu import Cpu, CpuSheet
 from hetsim.numerics import run
 from hetsim.workload import Cost, Op, Tensor
 
