@@ -164,11 +164,11 @@ class _Filler:
                 raise InputError([Problem("a datasheet must be a mapping", "", node.source.file, node.line)])
             sheet = self.fill(stripped(node), (), (*chain, key))
             name = used.value.removesuffix(".yaml")
-            self._sheets[key] = sheet.merge(_origin(name, raw, used.source, used.line))
+            self._sheets[key] = sheet.put(("origin",), _origin(name, raw, used.source, used.line))
         return self._sheets[key]
 
 
 def _origin(name: str, raw: bytes, source: Source, line: int | None) -> Node:
     facts = {"name": name, "sha256": hashlib.sha256(raw).hexdigest()}
     words: dict[str, Node] = {key: Node(text, source, line) for key, text in facts.items()}
-    return Node({"origin": Node(words, source, line)}, source, line)
+    return Node(words, source, line)

@@ -99,8 +99,12 @@ class Node:
         return node
 
     def merge(self, over: Node) -> Node:
-        """The tree with another laid over it: mappings are merged key by key, all else is replaced."""
-        if not isinstance(self.value, dict) or not isinstance(over.value, dict):
+        """The tree with another laid over it: mappings are merged key by key, all else is replaced.
+
+        A mapping that was filled from a datasheet (it has an ``origin``) replaces what stands there, so that nothing
+        of another cell or memory is left over.
+        """
+        if not isinstance(self.value, dict) or not isinstance(over.value, dict) or "origin" in over.value:
             return over
         merged = dict(self.value)
         for key, new in over.value.items():

@@ -9,6 +9,8 @@ import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from hetsim.errors import InputError
+
 T = TypeVar("T", bound=type[Any])
 
 
@@ -66,5 +68,11 @@ class Registry(Mapping[str, Any]):
             for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
                 importlib.import_module(f"{package}.{module.name}")
         for entry in importlib.metadata.entry_points(group=self._group):
-            entry.load()
+            try:
+                entry.load()
+            except Exception as error:  # whatever another's package does wrong
+                raise InputError.of(
+                    f"the installed {self._noun} plug-in {entry.name!r} ({entry.value}) does not load: {error}",
+                    "mend or uninstall the package that brings it",
+                ) from error
         self._complete = True

@@ -34,12 +34,6 @@ class Hold:
         self._turns += 1
         heapq.heappush(self._expected, (start, self._turns, job.run, op))
 
-    def forget(self, job: Job, op: int) -> None:
-        """Give up a turn: the op was planned again and needs other resources."""
-        self._expected = [e for e in self._expected if e[2:] != (job.run, op)]
-        heapq.heapify(self._expected)
-        self.ripe.pop((job.run, op), None)
-
     def claim(self, job: Job, op: int, position: int) -> bool:
         """Take a place now (True) or queue for one."""
         if job.ordered[op]:
@@ -68,7 +62,3 @@ class Hold:
         if claim is not None:
             self.users += 1
         return claim
-
-    def awaited(self) -> tuple[int, int] | None:
-        """Run and op of the ordered op that the ripe ones wait behind, for telling why a run stalls."""
-        return self._expected[0][2:] if self._expected else None

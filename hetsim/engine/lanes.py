@@ -40,10 +40,10 @@ class Roads:
         self._index = {name: i for i, name in enumerate(system.components)}
         self._links = {name: i for i, name in enumerate(system.links)}
         self._lanes: dict[str, Lane] = {}
-        self.passages: dict[tuple[str, str, int], tuple[tuple[Hop, ...], int]] = {}
+        self.passages: dict[tuple[str, str, int], tuple[Hop, ...]] = {}
 
-    def passage(self, source: str, target: str, size: int) -> tuple[tuple[Hop, ...], int] | None:
-        """The hops, and the ticks they take when nothing contends; None when there is no way."""
+    def passage(self, source: str, target: str, size: int) -> tuple[Hop, ...] | None:
+        """The hops from one to the other; None when there is no way."""
         found = self.passages.get((source, target, size))
         if found is None:
             route = self._system.route(source, target)
@@ -58,6 +58,5 @@ class Roads:
                     Hop(lane, self._links[link.name], self._index[hop.source], self._index[hop.target],
                         ticks(occupancy), ticks(latency + occupancy), link.joules(size), size)
                 )  # fmt: skip
-            found = (tuple(hops), sum(h.total for h in hops))
-            self.passages[source, target, size] = found
+            found = self.passages[source, target, size] = tuple(hops)
         return found

@@ -115,7 +115,7 @@ class Meter:
                 parts.setdefault(place, []).append(joules * recipe.runs)
         for place, joules in self.measured.items():
             parts.setdefault(place, []).append(joules)
-        for hops, _ in roads.passages.values():
+        for hops in roads.passages.values():
             for hop in hops:
                 parts.setdefault((self.trace.links[hop.link], "link"), []).append(hop.joules * hop.crossed)
         self.trace.end = end

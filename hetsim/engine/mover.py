@@ -29,17 +29,15 @@ class Mover:
                 return True
             waiting.append(reader)
             return False
-        passage = self._roads.passages.get((source, target, size)) or self._roads.passage(
-            source, target, size
-        )
-        if passage is None:
+        hops = self._roads.passages.get((source, target, size)) or self._roads.passage(source, target, size)
+        if hops is None:
             name = job.shape.tensors[tensor].name
             raise InputError.of(
                 f"tensor {name!r} must move from {source!r} to {target!r}, and no link leads there",
                 "add a link between them, or pin its ops to components that are connected",
             )
         job.copies[place] = [reader]
-        self._cross(job, place, passage[0], 0, self._clock.now)
+        self._cross(job, place, hops, 0, self._clock.now)
         return False
 
     def _cross(self, job: Job, place: tuple[int, str], hops: tuple[Hop, ...], number: int, now: int) -> None:

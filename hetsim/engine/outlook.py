@@ -109,8 +109,7 @@ class Outlook:
     def joules(self, job: Job, op: int, offer: Offer) -> float:
         moved = 0.0
         for source, _, size in self._inputs(job, op):
-            passage = self._roads.passage(source, offer.component, size)
-            moved += sum(hop.joules for hop in passage[0]) if passage else 0.0
+            moved += sum(hop.joules for hop in self._roads.passage(source, offer.component, size) or ())
         return offer.joules + moved
 
     def free(self, hold: str) -> int:

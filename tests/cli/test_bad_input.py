@@ -9,27 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+from pair import CPU, PAIR
 from typer.testing import CliRunner
 
 import hetsim
 from hetsim.cli import app
 
 ROOT = Path(hetsim.__file__).parents[1]
-GOOD = """\
-seed: 1
-system:
-  components:
-    P1: {kind: abstract}
-    P2: {kind: abstract}
-  links:
-    net: {kind: ideal, bandwidth: 1 B/s, between: [P1, P2]}
-workload:
-  tasks:
-    n1: {cost: {P1: 14 s, P2: 16 s}}
-    n2: {cost: {P1: 13 s, P2: 19 s}, after: {n1: 18 B}}
-scheduler: {kind: heft}
-"""
-CPU = "{kind: cpu, vector: {fp32: 1 TFLOP/s}, energy: {fp32: 1 pJ/OP}, memory: {bandwidth: 100 GB/s}}"
+GOOD = PAIR + "scheduler: {kind: heft}\n"
 NETWORK = f"system:\n  components:\n    cpu: {CPU}\nworkload: {{onnx: net.onnx, data: synthetic}}\n"
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{n}: &{n} [{', '.join([f'*{p}'] * 9)}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True)

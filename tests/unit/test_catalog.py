@@ -113,6 +113,16 @@ def test_use_is_filled_in_recursively_with_overrides(library: Path) -> None:
     }  # fmt: skip
 
 
+def test_another_part_replaces_the_one_that_stood_there_whole(library: Path) -> None:
+    """Nothing of the old memory is left over in the new one."""
+    put(library, "components/memories/plain.yaml", "kind: memory\nsize: 1\n")
+    found = filled(stripped(tree("gpu: {use: gpus/fast, override: {memory: {use: memories/plain}}}"))).plain()
+    assert isinstance(found, dict)
+    memory = found["gpu"]["memory"]
+    assert memory.pop("origin")["name"] == "memories/plain"
+    assert memory == {"kind": "memory", "size": 1}
+
+
 def test_what_is_filled_in_keeps_its_places(library: Path) -> None:
     found = filled(stripped(tree("a: 1\ngpu:\n  use: gpus/fast\n  override:\n    memory: {size: 32}\n")))
     places = {dotted(path): (Path(node.source.file).name, node.line) for path, node in found.walk()}
