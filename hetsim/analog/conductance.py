@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hetsim.analog.device import DeviceSheet
+from hetsim.analog.device import DeviceSheet, Relaxation
+from hetsim.analog.noise import ROOM, Correlation
+from hetsim.analog.verify import write_verify
 from hetsim.keys import key as derive
 
 Floats = NDArray[np.floating[Any]]
+Singles = NDArray[np.float32]
 
 
 def generator(key: int, use: str) -> np.random.Generator:
@@ -22,85 +26,261 @@ def generator(key: int, use: str) -> np.random.Generator:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Programmed cells, float32 arrays of one shape.
+    """Programmed cells, arrays of one shape.
 
     ``target`` in siemens; ``deviation`` and ``exponent`` are standard normal: where each cell stands in the spread
     around its target and among drift exponents; ``stuck`` the conductance of cells that cannot be written, NaN
     elsewhere. A cell keeps its place in the spread as the spread changes with time.
+
+    ``pulses`` are those that programming took. Of cells that were brought to their place by single pulses, ``reached``
+    is where they came to, and ``failures`` how many of them were not accepted there; ``factor`` scales the response of
+    each cell to a pulse. ``born`` is when a cell was last written, in seconds after the first writing of all, for
+    cells that were updated since.
     """
 
-    target: NDArray[np.float32]
-    deviation: NDArray[np.float32]
-    exponent: NDArray[np.float32] | None
-    stuck: NDArray[np.float32] | None
+    target: Singles
+    deviation: Singles
+    exponent: Singles | None
+    stuck: Singles | None
+    pulses: NDArray[np.uint32] | None = None
+    reached: Singles | None = None
+    factor: Singles | None = None
+    born: Singles | None = None
+    failures: int = 0
 
 
-def program(device: DeviceSheet, target: Floats, key: int, stuck: Floats | None = None) -> Cells:
-    """Cells after write-verify to ``target`` (siemens, any shape)."""
+def program(
+    device: DeviceSheet, target: Floats, key: int, stuck: Floats | None = None, bits: int | None = None
+) -> Cells:
+    """Cells after write-verify to ``target`` (siemens, any shape), read back with ``bits`` by the chip's converter.
+
+    Raises ValueError for targets that are no conductances.
+    """
     goal = np.ascontiguousarray(target, dtype=np.float32)
+    if not (np.isfinite(goal).all() and (goal >= 0).all()):
+        raise ValueError("target conductances must be finite and not negative")
+    if stuck is not None and not (np.nan_to_num(stuck) >= 0).all():
+        raise ValueError("conductances of stuck cells must not be negative")
+    faults = None if stuck is None else np.asarray(stuck, dtype=np.float32)
     deviation = generator(key, "deviation").standard_normal(goal.shape, dtype=np.float32)
     exponent = None
     if device.drift is not None:
         exponent = generator(key, "exponent").standard_normal(goal.shape, dtype=np.float32)
-    return Cells(goal, deviation, exponent, None if stuck is None else np.asarray(stuck, dtype=np.float32))
+    factor = _factor(device, goal.shape, key)
+    if device.pulsed is None:
+        return Cells(goal, deviation, exponent, faults, pulses(device, goal.shape, key), None, factor)
+    done = write_verify(device, device.pulsed, goal, factor, generator(key, "write"), bits)
+    return Cells(goal, deviation, exponent, faults, done.pulses, done.reached, factor, None, done.failures)
+
+
+def _factor(device: DeviceSheet, shape: tuple[int, ...], key: int) -> Singles | None:
+    """Each cell's own factor of its response to a pulse; None where all are alike."""
+    response = device.update or (device.pulsed.response if device.pulsed is not None else None)
+    if response is None or response.device == 0:
+        return None
+    drawn = generator(key, "response").standard_normal(shape, dtype=np.float32)
+    return np.exp(np.float32(response.device) * drawn)
 
 
 def pulses(device: DeviceSheet, shape: tuple[int, ...], key: int) -> NDArray[np.uint32]:
-    """Write pulses that each cell takes: geometric with the datasheet's mean, see `Write.rounds`."""
+    """Write pulses that each cell takes: geometric with the datasheet's mean, see `Write.rounds`.
+
+    Raises ValueError for a device whose pulses are simulated: they are those of its `Cells`.
+    """
+    if device.pulsed is not None:
+        raise ValueError("the pulses of this device are simulated: take those of its programmed cells")
     drawn = generator(key, "pulses").geometric(1 / device.write.pulses, shape)
     return drawn.astype(np.uint32)
 
 
-def stuck(device: DeviceSheet, shape: tuple[int, ...], key: int) -> NDArray[np.float32] | None:
-    """Conductances at which cells are stuck, NaN for those that can be written; None when there are none."""
-    if device.stuck is None or device.stuck.rate == 0:
+def stuck(device: DeviceSheet, shape: tuple[int, ...], key: int, tile: int | None = None) -> Singles | None:
+    """Conductances at which cells are stuck, NaN for those that can be written; None when there are none.
+
+    ``shape`` ends in rows and columns; ``tile`` is the number by which the datasheet's table calls these cells.
+    """
+    faults = device.stuck
+    if faults is None:
         return None
     numbers = generator(key, "stuck")
-    failed = numbers.random(shape, dtype=np.float32) < device.stuck.rate
-    where = {"off": 0.0, "on": 1.0}.get(device.stuck.at)
+    failed = numbers.random(shape, dtype=np.float32) < faults.rate
+    found = np.where(failed, _place(device, faults.at, shape, numbers), np.nan).astype(np.float32)
+    if faults.dead_rows or faults.dead_columns:
+        lines = generator(key, "lines")
+        found[..., lines.random(shape[-2]) < faults.dead_rows, :] = 0
+        found[..., lines.random(shape[-1]) < faults.dead_columns] = 0
+    ends = {"off": device.g_min, "on": device.g_max, "open": 0.0}
+    for cell in faults.table:
+        if cell.tile != tile:
+            continue
+        if cell.row >= shape[-2] or cell.column >= shape[-1]:
+            raise ValueError(f"stuck cell in row {cell.row}, column {cell.column}: tiles are {shape[-2]} x {shape[-1]}")
+        found[..., cell.row, cell.column] = ends[cell.at]
+    return None if np.isnan(found).all() else found
+
+
+def _place(device: DeviceSheet, at: str, shape: tuple[int, ...], numbers: np.random.Generator) -> Floats:
+    """Where stuck cells lie, in siemens."""
+    where = {"off": 0.0, "on": 1.0}.get(at)
     place = numbers.random(shape, dtype=np.float32) if where is None else np.full(shape, where, np.float32)
-    value = device.g_min + place * (device.g_max - device.g_min)
-    return np.where(failed, value, np.nan).astype(np.float32) if failed.any() else None
+    return device.g_min + place * (device.g_max - device.g_min)
 
 
-def sigma(device: DeviceSheet, target: Floats, age: float) -> Floats:
-    """Spread around the target in siemens, ``age`` seconds after programming.
+def worn(device: DeviceSheet, shape: tuple[int, ...], key: int) -> tuple[Floats, Singles] | None:
+    """Write pulses that each cell lives, and where it is stuck from then on; None for cells that do not wear out."""
+    failure = device.failure
+    if failure is None or device.endurance is None:
+        return None
+    numbers = generator(key, "endurance")
+    if failure.law == "weibull":
+        lives = device.endurance * numbers.weibull(failure.shape, shape)
+    else:
+        lives = device.endurance * numbers.lognormal(0.0, failure.shape, shape)
+    return lives, _place(device, failure.at, shape, numbers).astype(np.float32)
+
+
+def sigma(device: DeviceSheet, target: Floats, age: float | Floats) -> Floats:
+    """Spread around the target in siemens, ``age`` seconds after programming, one for all or one for each.
 
     Without relaxation curves it is the programming error at any age; with them it is the total between the two
-    curves around ``age``, linear in ln t, so that the two are never added up.
+    curves around ``age``, linear in ln t, so that the two are never added up. Only what relaxation is said to add is
+    added, as a variance.
     """
     curves = device.relaxation
+    written = np.zeros_like(target) if device.programming is None else device.programming.at(target)
     if not curves:
-        return device.programming.at(target)
-    later = next((i for i, curve in enumerate(curves) if curve.time >= age), len(curves))
-    if later == 0 or later == len(curves):
-        return curves[min(later, len(curves) - 1)].sigma.at(target)
-    a, b = curves[later - 1], curves[later]
-    share = target.dtype.type(math.log(age / a.time) / math.log(b.time / a.time))
-    return (1 - share) * a.sigma.at(target) + share * b.sigma.at(target)
+        return written
+    found = np.zeros_like(target)
+    for curve, share in _shares(curves, age, target.dtype):
+        found = found + share * curve.sigma.at(target)
+    return np.sqrt(written**2 + found**2) if curves[0].adds else found
 
 
-def conductance(device: DeviceSheet, cells: Cells, age: float) -> NDArray[np.float32]:
-    """Conductances in siemens, ``age`` seconds after programming; never negative."""
-    age = max(age, device.reference_age)
-    actual = np.maximum(cells.target + sigma(device, cells.target, age) * cells.deviation, 0)
-    if device.drift is not None and cells.exponent is not None and age > device.drift.time:
+def _shares(
+    curves: tuple[Relaxation, ...], age: float | Floats, dtype: np.dtype[Any]
+) -> Iterator[tuple[Relaxation, Any]]:
+    """The relaxation curves that count at an age, and how much: they add up to 1, linear in ln t."""
+    times = np.log([curve.time for curve in curves])
+    place = np.log(np.maximum(age, curves[0].time))
+    for i, curve in enumerate(curves):
+        share = np.interp(place, times, np.eye(len(curves))[i])
+        if np.any(share):
+            yield curve, np.asarray(share, dtype)[()]
+
+
+def conductance(
+    device: DeviceSheet, cells: Cells, age: float, temperature: float | None = None, reads: float | Floats = 0.0
+) -> Singles:
+    """Conductances in siemens, ``age`` seconds after programming; never negative.
+
+    ``temperature`` in kelvin (default: that at which the laws were measured); ``reads`` at full voltage that each
+    cell has had, in a shape that broadcasts.
+    """
+    since: float | Floats = age if cells.born is None else np.maximum(np.float32(age) - cells.born, 0)
+    aged = np.maximum(since * device.acceleration(temperature), device.reference_age)[()]
+    actual = np.maximum(_relaxed(device, cells, aged), 0)
+    if device.drift is not None and cells.exponent is not None:
         mean, deviation = device.drift.mean.at(cells.target), device.drift.deviation.at(cells.target)
         nu = np.maximum(mean + deviation * cells.exponent, 0)
-        actual = actual * np.exp(-nu * np.float32(math.log(age / device.drift.time)))
+        actual = actual * np.exp(-nu * np.asarray(np.log(aged / device.drift.time), np.float32))
+    if device.retention is not None:
+        actual = _retained(device, actual, since, temperature)
+    if device.disturb is not None:
+        gone = -np.expm1(-np.asarray(reads, np.float32) / np.float32(device.disturb.reads))
+        actual = actual + (np.float32(_end(device, device.disturb.towards)) - actual) * gone
     if cells.stuck is not None:
         actual = np.where(np.isnan(cells.stuck), actual, cells.stuck)
     return actual.astype(np.float32, copy=False)
 
 
-def read_sigma(device: DeviceSheet, actual: Floats, age: float) -> Floats:
-    """Standard deviation of one read in siemens, of cells whose conductance is ``actual``."""
-    noise = device.read_noise
+def _relaxed(device: DeviceSheet, cells: Cells, aged: float | Floats) -> Floats:
+    """Cells in their spread: around the target, or around where pulses left a cell that relaxation does not cover."""
+    centre: Floats = cells.target
+    if cells.reached is not None:
+        if not device.relaxation or device.relaxation[0].adds or device.pulsed is None:
+            centre = cells.reached
+        else:  # the published total holds for cells that were accepted
+            close = np.abs(cells.reached - cells.target) <= np.float32(device.pulsed.tolerance)
+            centre = np.where(close, cells.target, cells.reached)
+        if not device.relaxation:
+            return centre
+    spread = sigma(device, cells.target, aged)
+    for curve, share in _shares(device.relaxation, aged, centre.dtype) if device.relaxation else ():
+        if curve.mean is not None:
+            centre = centre + share * curve.mean.at(cells.target)
+    return centre + spread * cells.deviation
+
+
+def _retained(device: DeviceSheet, actual: Floats, since: float | Floats, temperature: float | None) -> Floats:
+    """Cells that go back towards an end of the window."""
+    law = device.retention
+    assert law is not None, "only for devices with a retention law"
+    hot = 1.0 if law.activation is None else law.activation.acceleration(temperature)
+    kept = np.exp(-np.asarray((np.maximum(since, 0) * hot / law.tau) ** law.shape, np.float32))
+    end = np.float32(_end(device, law.towards))
+    return end + (actual - end) * kept
+
+
+def _end(device: DeviceSheet, name: str) -> float:
+    return device.g_min if name == "off" else device.g_max
+
+
+def read_sigma(device: DeviceSheet, actual: Floats, age: float, temperature: float | None = None) -> Floats:
+    """Standard deviation in siemens of one sample, of cells whose conductance is ``actual``: white noise only."""
+    found = _sigma_of(device, actual, age, "sample")
+    if device.thermal is None:
+        return found
+    return np.sqrt(found**2 + device.thermal.variance(actual, ROOM if temperature is None else temperature))
+
+
+def frozen_sigma(device: DeviceSheet, actual: Floats, age: float) -> Floats:
+    """Standard deviation in siemens of what stays as it is over all samples of an MVM, telegraph noise apart."""
+    return _sigma_of(device, actual, age, "mvm")
+
+
+def _sigma_of(device: DeviceSheet, actual: Floats, age: float, correlation: Correlation) -> Floats:
+    """Gaussian read noise of one correlation time, in siemens."""
+    noise, flicker = device.read_noise, device.flicker
+    found = np.zeros_like(actual)
+    if noise is not None and noise.correlation == correlation:
+        found = noise.relative.at(actual) * actual
+        if noise.time_constant is not None:
+            age = max(age, device.reference_age, noise.time_constant)
+            grown = math.sqrt(math.log((age + noise.time_constant) / (2 * noise.time_constant)))
+            found = found * found.dtype.type(grown)
+    if flicker is not None and flicker.correlation == correlation:
+        found = np.hypot(found, actual.dtype.type(flicker.relative) * actual)
+    return found
+
+
+def telegraph(device: DeviceSheet, actual: Floats, key: int) -> Floats:
+    """Siemens by which each cell switches to either side of ``actual``, 0 for quiet cells; ``key`` is the tile's.
+
+    Denoising after a write stills its share of the cells.
+    """
+    noise = device.telegraph
     if noise is None:
         return np.zeros_like(actual)
-    sigma = noise.relative.at(actual) * actual
-    if noise.time_constant is None:
-        return sigma
-    age = max(age, device.reference_age, noise.time_constant)
-    grown = math.sqrt(math.log((age + noise.time_constant) / (2 * noise.time_constant)))
-    return sigma * sigma.dtype.type(grown)
+    numbers = generator(key, "telegraph")
+    share = noise.share * (device.write.denoising.remaining if device.write.denoising is not None else 1.0)
+    noisy = numbers.random(actual.shape, dtype=np.float32) < share
+    size = noise.relative.at(actual) * actual
+    if noise.spread:
+        size = size * np.exp(np.float32(noise.spread) * numbers.standard_normal(actual.shape, dtype=np.float32))
+    return np.where(noisy, np.minimum(size, actual), 0).astype(actual.dtype, copy=False)
+
+
+def perturbed(device: DeviceSheet, actual: Singles, age: float, key: int, tile: int = 0) -> Singles:
+    """Conductances for one read of vectors together: what lasts for an inference is drawn from ``key``.
+
+    ``tile`` is the key of the cells, by which the same ones switch in every read; see `telegraph`.
+    """
+    if not device.noisy("inference"):
+        return actual
+    numbers = generator(key, "inference")
+    sigma = _sigma_of(device, actual, age, "inference")
+    read = actual + sigma * numbers.standard_normal(actual.shape, dtype=np.float32)
+    if device.telegraph is not None and device.telegraph.correlation == "inference":
+        up = numbers.random(actual.shape, dtype=np.float32) < 0.5
+        amplitude = telegraph(device, actual, tile)
+        read = read + np.where(up, amplitude, -amplitude)
+    return np.maximum(read, 0).astype(np.float32, copy=False)

@@ -2,151 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from hetsim.units import Conductance, Energy, Ratio, Time, Voltage
+from hetsim.analog.ageing import Activation, Disturb, Drift, Relaxation, Retention
+from hetsim.analog.curve import Curve, Facts, Shift, Spread
+from hetsim.analog.faults import Failure, Stuck
+from hetsim.analog.noise import Correlation, Flicker, ReadNoise, Sinh, Telegraph, Thermal
+from hetsim.analog.write import Response, Write, WriteVerify
+from hetsim.units import Conductance
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-
-class Facts(BaseModel):
-    """Part of a datasheet: figures in SI units, read from text with units."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Curve(Facts):
-    """A figure that depends on conductance, in units of its ``x = G / reference``.
-
-    Either ``clip(sum_k polynomial[k] x**k + log ln x + a x**b, low, high)`` with ``power = (a, b)``, or a line
-    through ``points`` (x, value), constant beyond its ends. A constant needs no reference.
-    """
-
-    reference: Conductance | None = Field(default=None, gt=0)
-    polynomial: tuple[float, ...] = ()
-    log: float = 0.0
-    power: tuple[float, float] | None = None
-    points: tuple[tuple[float, float], ...] = ()
-    low: float | None = None
-    high: float | None = None
-
-    @model_validator(mode="after")
-    def _one_law(self) -> Self:
-        terms = bool(self.polynomial) or self.log != 0 or self.power is not None
-        if terms == bool(self.points):
-            raise ValueError("give either polynomial, log and power terms or points")
-        if self.reference is None and (len(self.polynomial) != 1 or self.log or self.power):
-            raise ValueError("a figure that depends on conductance needs its reference conductance")
-        places = [x for x, _ in self.points]
-        if any(b <= a for a, b in pairwise(places)):
-            raise ValueError("points must be in order of rising conductance")
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError("low is above high")
-        return self
-
-    def at(self, conductance: Array) -> Array:
-        """The figure for each conductance in siemens; same shape and dtype."""
-        import numpy as np
-
-        x = conductance / conductance.dtype.type(self.reference or 1.0)
-        if self.points:
-            places, values = zip(*self.points, strict=True)
-            line: Array = np.interp(x, places, values).astype(x.dtype)
-            return line
-        y: Array = np.zeros_like(x)
-        for c in reversed(self.polynomial):
-            y = y * x + x.dtype.type(c)
-        positive = np.maximum(x, np.finfo(x.dtype).tiny)
-        if self.log:
-            y += x.dtype.type(self.log) * np.log(positive)
-        if self.power is not None:
-            y += x.dtype.type(self.power[0]) * positive ** x.dtype.type(self.power[1])
-        if self.low is not None or self.high is not None:
-            y = np.clip(y, self.low, self.high)
-        return y
-
-
-class Spread(Curve):
-    """A standard deviation of conductance: the curve's value times ``unit``."""
-
-    unit: Conductance = Field(gt=0)
-
-    def at(self, conductance: Array) -> Array:
-        """Sigma in siemens, never negative."""
-        import numpy as np
-
-        sigma: Array = np.maximum(super().at(conductance), 0) * conductance.dtype.type(self.unit)
-        return sigma
-
-
-class Relaxation(Facts):
-    """Spread around the target a ``time`` after programming: a total, which replaces the programming error."""
-
-    time: Time = Field(gt=0)
-    sigma: Spread
-
-
-class Drift(Facts):
-    """Power-law drift ``G(t) = G(t0) (t/t0)**-nu``, nu a normal variable of each cell; ``time`` is t0."""
-
-    time: Time = Field(gt=0)
-    mean: Curve
-    deviation: Curve
-
-
-class ReadNoise(Facts):
-    """Noise of one read as a share of the conductance.
-
-    With a ``time_constant`` t_r it grows with the time t since programming by ``sqrt(ln((t + t_r)/(2 t_r)))``, the
-    integral of 1/f noise over that time [Nandakumar 2019].
-    """
-
-    relative: Curve
-    time_constant: Time | None = Field(default=None, gt=0)
-
-
-class Write(Facts):
-    """Write-verify: ``pulses`` of ``energy`` each that a cell takes on average, each followed by a verify read."""
-
-    voltage: Voltage
-    time: Time = Field(gt=0)
-    energy: Energy = Field(ge=0)
-    pulses: float = Field(ge=1)
-    verify: Time = Field(ge=0)
-
-    def rounds(self, cells: int) -> float:
-        """Expected rounds until all of ``cells`` written side by side are accepted.
-
-        Each pulse is accepted with the same probability 1/pulses, so a cell takes a geometric number of them;
-        the expected largest of n is the sum over k of 1 - (1 - q**k)**n.
-        """
-        q, total, tail = 1 - 1 / self.pulses, 0.0, 1.0
-        while cells and tail > 1e-12:
-            total += 1 - (1 - tail) ** cells
-            tail *= q
-        return total
-
-
-class Stuck(Facts):
-    """Cells that cannot be written: their share, and where they are stuck (``anywhere``: uniform in the window)."""
-
-    rate: Ratio = Field(ge=0, le=1)
-    at: Literal["off", "on", "anywhere"] = "anywhere"
+__all__ = [
+    "Activation", "Curve", "DeviceSheet", "Disturb", "Drift", "Facts", "Failure", "Flicker", "ReadNoise", "Relaxation",
+    "Response", "Retention", "Shift", "Sinh", "Spread", "Stuck", "Telegraph", "Thermal", "Write", "WriteVerify",
+]  # fmt: skip
 
 
 class DeviceSheet(Facts):
     """Datasheet of a memristive cell.
 
-    ``levels`` conductances, equally spaced from ``g_min`` to ``g_max``, are targets of programming. ``programming``
-    is the spread around them after write-verify; where ``relaxation`` is given it holds instead, interpolated in
-    the logarithm of time and constant outside the measured times. ``endurance`` is in write pulses.
+    ``levels`` conductances, equally spaced from ``g_min`` to ``g_max`` or given as ``conductances``, are targets of
+    programming. A cell is programmed in one of two ways: ``programming`` is a published spread around the target
+    after write-verify; ``pulsed`` simulates the pulses. Where ``relaxation`` is given it holds instead, interpolated
+    in the logarithm of time and constant outside the measured times. ``activation`` speeds up relaxation and drift
+    with temperature.
+
+    ``endurance`` is in write pulses; without ``failure`` no cell wears out, but wear is counted. ``update`` is the
+    response to single pulses that training in place uses. ``iv`` is the current beyond Ohm's law.
     """
 
     kind: Literal["device"] = "device"
@@ -155,13 +46,24 @@ class DeviceSheet(Facts):
     origin: Mapping[str, str] | None = None
     g_min: Conductance = Field(ge=0)
     g_max: Conductance = Field(gt=0)
-    levels: int = Field(ge=2)
-    programming: Spread
+    levels: int = Field(ge=2, le=2048)
+    conductances: tuple[Conductance, ...] = ()
+    programming: Spread | None = None
+    pulsed: WriteVerify | None = None
     relaxation: tuple[Relaxation, ...] = ()
     drift: Drift | None = None
+    activation: Activation | None = None
+    retention: Retention | None = None
+    disturb: Disturb | None = None
     read_noise: ReadNoise | None = None
+    flicker: Flicker | None = None
+    telegraph: Telegraph | None = None
+    thermal: Thermal | None = None
+    iv: Sinh | None = None
     write: Write
+    update: Response | None = None
     endurance: float | None = Field(default=None, gt=0)
+    failure: Failure | None = None
     stuck: Stuck | None = None
 
     @model_validator(mode="after")
@@ -171,18 +73,54 @@ class DeviceSheet(Facts):
         times = [r.time for r in self.relaxation]
         if any(b <= a for a, b in pairwise(times)):
             raise ValueError("relaxation curves must be in order of time")
+        if len({r.adds for r in self.relaxation}) > 1:
+            raise ValueError("either all relaxation curves add to the programming error, or none does")
+        if (self.programming is None) == (self.pulsed is None):
+            raise ValueError("a cell is programmed in one way: give either programming (a spread) or pulsed")
+        if self.failure is not None and self.endurance is None:
+            raise ValueError("a distribution of failures needs the endurance around which it lies")
         return self
+
+    @model_validator(mode="after")
+    def _levels_can_be_told_apart(self) -> Self:
+        given = self.conductances
+        if given and len(given) != self.levels:
+            raise ValueError(f"{len(given)} conductances are given for {self.levels} levels")
+        if given and (given[0] != self.g_min or given[-1] != self.g_max):
+            raise ValueError("the first of the conductances must be g_min and the last one g_max")
+        smallest = min((b - a for a, b in pairwise(given)), default=self.step)
+        if smallest <= 0:
+            raise ValueError("conductances must rise from level to level")
+        told = math.ldexp(self.g_max, -22)  # twice what single precision resolves
+        if smallest < told:
+            raise ValueError(
+                f"{self.levels} levels are more than the range resolves: they are {smallest:.3g} S apart, "
+                f"and conductances near g_max are told apart from {told:.3g} S on"
+            )
+        if self.pulsed is not None:
+            self._levels_can_be_verified(self.pulsed, smallest)
+        return self
+
+    def _levels_can_be_verified(self, pulsed: WriteVerify, smallest: float) -> None:
+        if 2 * pulsed.tolerance > smallest * (1 + 1e-9):
+            raise ValueError(
+                f"{self.levels} levels are more than write-verify tells apart: they are {smallest:.3g} S apart, and "
+                f"what is accepted for one reaches {pulsed.tolerance:.3g} S to either side"
+            )
+        if pulsed.bits is not None and 2**pulsed.bits < self.levels:
+            raise ValueError(f"a verify read of {pulsed.bits} bits does not tell {self.levels} levels apart")
 
     @property
     def step(self) -> float:
-        """Conductance between neighbouring levels."""
+        """Conductance between neighbouring levels, on average where they are given."""
         return (self.g_max - self.g_min) / (self.levels - 1)
 
     @property
     def static(self) -> bool:
         """Whether a programmed cell keeps its conductance and its noise for ever."""
         ageing_noise = self.read_noise is not None and self.read_noise.time_constant is not None
-        return len(self.relaxation) < 2 and self.drift is None and not ageing_noise
+        ages = self.drift is not None or self.retention is not None or self.disturb is not None
+        return len(self.relaxation) < 2 and not ages and not ageing_noise
 
     @property
     def reference_age(self) -> float:
@@ -191,3 +129,27 @@ class DeviceSheet(Facts):
         if self.drift is not None:
             times.append(self.drift.time)
         return max(times, default=0.0)
+
+    def noisy(self, correlation: Correlation) -> bool:
+        """Whether any noise of reads lasts for a ``sample``, an ``mvm`` or an ``inference``."""
+        sources = (self.read_noise, self.flicker, self.telegraph)
+        white = self.thermal is not None and correlation == "sample"
+        return white or any(s is not None and s.correlation == correlation for s in sources)
+
+    def acceleration(self, temperature: float | None) -> float:
+        """How much faster relaxation and drift run at a temperature in kelvin than as measured."""
+        return 1.0 if self.activation is None else self.activation.acceleration(temperature)
+
+    def targets(self, codes: Array) -> Array:
+        """Siemens, float32, that level numbers from 0 to levels - 1 ask for; same shape.
+
+        Level k asks for ``g_min + k step``; where conductances are given, it gets the nearest of them.
+        """
+        import numpy as np
+
+        asked = self.g_min + self.step * np.asarray(codes)
+        if not self.conductances:
+            return asked.astype(np.float32)
+        given = np.array(self.conductances)
+        middles = (given[1:] + given[:-1]) / 2
+        return given.astype(np.float32)[np.searchsorted(middles, asked)]
