@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hetsim.document import Key, Node, Source, dotted, read
 from hetsim.errors import InputError, Problem, closest, did_you_mean
+from hetsim.rows import is_csv, rows
 from hetsim.units import is_quantity
 
 SHELVES = ("components", "workloads", "scenarios")
@@ -102,12 +103,13 @@ def _figures(
 
 def _is_figure(value: object) -> bool:
     if isinstance(value, str):
-        return is_quantity(value)
+        return is_quantity(value) or is_csv(value)
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def filled(node: Node, beside: Sequence[Path] = ()) -> Node:
-    """The tree with every ``use`` replaced by its datasheet, ``override`` and sibling keys laid over it.
+    """The tree with every ``use`` replaced by its datasheet, ``override`` and sibling keys laid over it, and every
+    ``table`` that names a CSV file by its rows.
 
     Each such block gets an ``origin`` with the datasheet's name and SHA-256. Raises InputError for all names
     that are not known, and for a ``use`` that leads back to itself.
@@ -134,6 +136,8 @@ class _Filler:
         if not isinstance(node.value, dict):
             return node
         own = {key: self.fill(child, (*path, key), chain) for key, child in node.value.items() if key != "use"}
+        if "table" in own and is_csv(own["table"].value):
+            own["table"] = self.table(own["table"], (*path, "table"))
         used = node.value.get("use")
         if used is None:
             return replace(node, value=own)
@@ -147,6 +151,17 @@ class _Filler:
             place = (over.source.file, over.line, dotted((*path, "override")))
             self.problems.append(Problem("override must be a mapping", "", *place))
         return replace(base.merge(over).merge(replace(node, value=own)), source=node.source, line=node.line)
+
+    def table(self, named: Node, path: tuple[Key, ...]) -> Node:
+        """The rows of the CSV file that a ``table`` names, in place of its name."""
+        name = str(named.value)
+        folders = (*((named.source.folder,) if named.source.folder else ()), *self.beside)
+        found = next((folder / name for folder in folders if (folder / name).is_file()), Path(name))
+        try:
+            return rows(found, named)
+        except InputError as error:
+            self.problems += error.at(named.source.file, named.line, dotted(path)).problems
+            return named
 
     def sheet(self, used: Node, chain: tuple[Path, ...]) -> Node:
         """The filled datasheet that a ``use`` names."""

@@ -63,7 +63,8 @@ class Retention(Facts):
     @property
     def tau(self) -> float:
         """Seconds after which 1 - 1/e of the way is gone."""
-        return self.time / (-math.log1p(-self.loss)) ** (1 / self.shape)
+        gone: float = (-math.log1p(-self.loss)) ** (1 / self.shape)
+        return self.time / gone
 
 
 class Disturb(Facts):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from hetsim.analog import conductance
 from hetsim.analog.crossbar import Crossbar
+from hetsim.analog.endurance import lifetime
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import Tiling
 from hetsim.analog.programming import Programming
@@ -20,10 +22,11 @@ Name = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What storing matrices took: seconds, and write pulses of all cells together."""
+    """What storing matrices took: seconds, write pulses of all cells together, and cells that were never accepted."""
 
     seconds: float
     pulses: float
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +40,27 @@ class Stored:
 
 
 class Bank:
-    """``count`` crossbars. Each has cells of its own: which are stuck, and how many pulses each has had, stays with
-    the tile whatever is stored on it. ``key`` decides which are stuck."""
+    """``count`` crossbars. Each has cells of its own: which are stuck, how many pulses each has had and how many it
+    can take stays with the tile whatever is stored on it. ``key`` decides which are stuck."""
 
     def __init__(self, sheet: MacroSheet, programming: Programming, count: int, key: int) -> None:
         self._sheet, self._programming, self._key = sheet, programming, key
+        self._shape = (sheet.rows, sheet.columns)
         self._free = list(range(count))
         self._pulses: dict[int, NDArray[np.uint32]] = {}
+        self._before: dict[int, NDArray[np.uint32]] = {}
+        self._faults: dict[int, NDArray[np.float32] | None] = {}
         self._writings: dict[Name, int] = {}
+        self.failed = 0
         self.stored: dict[Name, Stored] = {}
 
-    def store(self, name: Name, matrices: NDArray[Any], time: float, age: float = 0.0) -> Stored:
+    def store(
+        self, name: Name, matrices: NDArray[Any], time: float, age: float = 0.0, preloaded: bool = False
+    ) -> Stored:
         """Write matrices [G, K, N] that are ``age`` seconds old at ``time``, and return what was stored.
 
-        The oldest matrices make room. Raises ValueError when there are not enough tiles at all.
+        The oldest matrices make room. What is ``preloaded`` wears the cells, but is no part of the rate at which a
+        run wears them. Raises ValueError when there are not enough tiles at all.
         """
         tiling = self._sheet.tiling(*matrices.shape[1:])
         self._make_room(len(matrices) * tiling.tiles)
@@ -62,15 +72,21 @@ class Bank:
             tiles = tuple(self._free.pop(0) for _ in range(tiling.tiles))
             key = derive(self._key, "program", *name, g, writing)
             crossbar = Crossbar.program(matrix, self._sheet, key, time - age, self._stuck(tiles, tiling))
-            pulses = tiling.place(crossbar.pulses, self._sheet.pair)
-            self._wear(tiles, pulses)
+            placed.append(self._wear(crossbar, tiles, crossbar.pulses, preloaded))
             crossbars.append(crossbar)
             taken.append(tiles)
-            placed.append(pulses)
         every = np.concatenate(placed)
-        written = Written(self._programming.taken(every, self._sheet.device.write), float(every.sum(dtype=np.float64)))
+        seconds = self._programming.taken(every, self._sheet.device.write)
+        failures = sum(crossbar.cells.failures for crossbar in crossbars)
+        written = Written(seconds, float(every.sum(dtype=np.float64)), failures)
         self.stored[name] = Stored(tuple(crossbars), tuple(taken), written)
         return self.stored[name]
+
+    def updated(self, name: Name, pulses: Sequence[NDArray[np.uint32]]) -> None:
+        """Count the pulses of an update in place of what is stored under a name, [2, K, N] for each group."""
+        stored = self.stored[name]
+        for crossbar, tiles, new in zip(stored.crossbars, stored.tiles, pulses, strict=True):
+            self._wear(crossbar, tiles, new, preloaded=False)
 
     def release(self, name: Name) -> None:
         """Give up what is stored under a name; its tiles may be written anew."""
@@ -82,6 +98,26 @@ class Bank:
         """Most write pulses that any cell has had."""
         return max((int(pulses.max()) for pulses in self._pulses.values()), default=0)
 
+    def wear(self, seconds: float) -> Mapping[str, float]:
+        """How worn the cells of the tiles in use are after a run of so many seconds, and how long they would last.
+
+        ``max_write_pulses`` and ``mean_write_pulses`` of a cell, ``worn_out_cells``, ``wear`` as a share of the
+        endurance, and the years to the first failure at the run's own rate of writing.
+        """
+        device, worst = self._sheet.device, self.worst()
+        found = {"max_write_pulses": float(worst)}
+        if not self._pulses:
+            return found
+        pulses = np.stack(list(self._pulses.values()))
+        cells = pulses[pulses > 0]
+        found["mean_write_pulses"] = float(cells.mean(dtype=np.float64)) if cells.size else 0.0
+        if device.failure is not None:
+            found["worn_out_cells"] = float(self.failed)
+        if device.endurance is None:
+            return found
+        since = pulses - np.stack([self._before[tile] for tile in self._pulses])
+        return found | {"wear": worst / device.endurance} | lifetime(device, since, seconds)
+
     def _make_room(self, tiles: int) -> None:
         for name in list(self.stored):
             if len(self._free) >= tiles:
@@ -90,16 +126,46 @@ class Bank:
         if len(self._free) < tiles:
             raise ValueError(f"{tiles} crossbars are needed, the bank has {len(self._free)}")
 
-    def _wear(self, tiles: tuple[int, ...], pulses: NDArray[np.uint32]) -> None:
-        for tile, new in zip(tiles, pulses, strict=True):
-            had = self._pulses.setdefault(tile, np.zeros((self._sheet.rows, self._sheet.columns), np.uint32))
-            had[: new.shape[0], : new.shape[1]] += new
+    def _wear(
+        self, crossbar: Crossbar, tiles: tuple[int, ...], pulses: NDArray[np.uint32], preloaded: bool
+    ) -> NDArray[np.uint32]:
+        """Count pulses [2, K, N], return them in place; cells that die of them are stuck from now on."""
+        placed = crossbar.tiling.place(pulses, self._sheet.pair)
+        died = 0
+        for tile, new in zip(tiles, placed, strict=True):
+            had = self._pulses.setdefault(tile, np.zeros(self._shape, np.uint32))
+            before = self._before.setdefault(tile, np.zeros(self._shape, np.uint32))
+            for counted in (had, before) if preloaded else (had,):
+                counted[: new.shape[0], : new.shape[1]] += new
+            died += self._worn_out(tile, had)
+        if died:
+            self.failed += died
+            crossbar.cells = replace(crossbar.cells, stuck=self._stuck(tiles, crossbar.tiling))
+        return np.asarray(placed)
+
+    def _worn_out(self, tile: int, had: NDArray[np.uint32]) -> int:
+        """Make cells stuck that have had all the pulses they can take; returns how many are new."""
+        lives = conductance.worn(self._sheet.device, self._shape, derive(self._key, "tile", tile))
+        if lives is None:
+            return 0
+        known = self._fault(tile)
+        healthy = np.full(self._shape, np.nan, np.float32) if known is None else known
+        new = (had >= lives[0]) & np.isnan(healthy)
+        if new.any():
+            self._faults[tile] = np.where(new, lives[1], healthy)
+        return int(new.sum())
+
+    def _fault(self, tile: int) -> NDArray[np.float32] | None:
+        """Siemens of the tile's stuck cells, NaN for healthy ones; None when all are healthy."""
+        if tile not in self._faults:
+            key = derive(self._key, "tile", tile)
+            self._faults[tile] = conductance.stuck(self._sheet.device, self._shape, key, tile)
+        return self._faults[tile]
 
     def _stuck(self, tiles: tuple[int, ...], tiling: Tiling) -> NDArray[np.float32] | None:
-        shape = (self._sheet.rows, self._sheet.columns)
-        maps = [conductance.stuck(self._sheet.device, shape, derive(self._key, "tile", t)) for t in tiles]
+        maps = [self._fault(t) for t in tiles]
         if all(found is None for found in maps):
             return None
-        healthy = np.full(shape, np.nan, np.float32)
+        healthy = np.full(self._shape, np.nan, np.float32)
         placed = np.stack([healthy if found is None else found for found in maps])
         return np.asarray(tiling.gather(placed, self._sheet.pair))

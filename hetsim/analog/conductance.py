@@ -79,7 +79,8 @@ def _factor(device: DeviceSheet, shape: tuple[int, ...], key: int) -> Singles | 
     if response is None or response.device == 0:
         return None
     drawn = generator(key, "response").standard_normal(shape, dtype=np.float32)
-    return np.exp(np.float32(response.device) * drawn)
+    factor: Singles = np.exp(np.float32(response.device) * drawn)
+    return factor
 
 
 def pulses(device: DeviceSheet, shape: tuple[int, ...], key: int) -> NDArray[np.uint32]:
@@ -179,7 +180,8 @@ def conductance(
     aged = np.maximum(since * device.acceleration(temperature), device.reference_age)[()]
     actual = np.maximum(_relaxed(device, cells, aged), 0)
     if device.drift is not None and cells.exponent is not None:
-        mean, deviation = device.drift.mean.at(cells.target), device.drift.deviation.at(cells.target)
+        level = cells.target if cells.reached is None else cells.reached
+        mean, deviation = device.drift.mean.at(level), device.drift.deviation.at(level)
         nu = np.maximum(mean + deviation * cells.exponent, 0)
         actual = actual * np.exp(-nu * np.asarray(np.log(aged / device.drift.time), np.float32))
     if device.retention is not None:
@@ -190,6 +192,14 @@ def conductance(
     if cells.stuck is not None:
         actual = np.where(np.isnan(cells.stuck), actual, cells.stuck)
     return actual.astype(np.float32, copy=False)
+
+
+def written(device: DeviceSheet, cells: Cells) -> Singles:
+    """Conductances in siemens right after writing, before relaxation and drift; those of stuck cells as if healthy."""
+    if cells.reached is not None:
+        return cells.reached
+    error = np.float32(0) if device.programming is None else device.programming.at(cells.target)
+    return np.asarray(np.maximum(cells.target + error * cells.deviation, 0), np.float32)
 
 
 def _relaxed(device: DeviceSheet, cells: Cells, aged: float | Floats) -> Floats:

@@ -39,6 +39,8 @@ class _Face:
 
     mode: Mode
     age: float | None
+    cells: Cells
+    correction: NDArray[np.float64]
     readers: Readers
     rows: NDArray[np.float64]
 
@@ -48,6 +50,8 @@ class Crossbar:
 
     ``codes`` int16 [K, N] are its integer weights, each worth ``scale``; ``cells`` [2, K, N] the positive and the
     negative cells; ``pulses`` [2, K, N] what writing them took; ``time``, in seconds, when that was done.
+    ``correction`` [tiles down, tiles across] multiplies what each tile's converters say; ``reads`` [K] counts the
+    integrations at full voltage that the cells on each word line have seen.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Crossbar:
         self.sheet, self.codes, self.scale = sheet, codes, scale
         self.cells, self.pulses, self.time = cells, pulses, time
         self.tiling = sheet.tiling(*codes.shape)
+        self.correction = np.ones((self.tiling.down, self.tiling.across))
+        self.reads = np.zeros(self.tiling.rows)
         self._layout = Layout(self.tiling, (1.0, -1.0) if sheet.lines == 2 else (1.0,))
         self._full_scale: dict[Mode, NDArray[np.float64]] = {}
         self._last: _Face | None = None
@@ -74,14 +80,16 @@ class Crossbar:
         codes, scale = weights_to_codes(matrix, sheet.device.levels)
         target = codes_to_pairs(codes, sheet.device.g_min, sheet.device.step)
         faults = None if stuck is None else np.asarray(stuck, dtype=np.float32)
-        cells = conductance.program(sheet.device, target, key, faults)
-        return cls(sheet, codes, scale, cells, conductance.pulses(sheet.device, target.shape, key), time)
+        cells = conductance.program(sheet.device, target, key, faults, sheet.adc.bits)
+        assert cells.pulses is not None, "programming counts pulses"
+        return cls(sheet, codes, scale, cells, cells.pulses, time)
 
     def conductances(self, time: float, mode: Mode = "analog") -> Single:
         """Siemens of all cells [2, K, N] at ``time`` seconds: the targets in mode ``ideal``."""
         if mode == "ideal":
             return self.cells.target
-        return conductance.conductance(self.sheet.device, self.cells, time - self.time)
+        reads = self.reads[:, None] if self.sheet.device.disturb is not None else 0.0
+        return conductance.conductance(self.sheet.device, self.cells, time - self.time, None, reads)
 
     def mvm(
         self,
@@ -112,6 +120,8 @@ class Crossbar:
             raise ValueError("unsigned inputs are expected, found negative numbers")
         face = self._face(inputs, time, mode, signed)
         found = face.readers.read(inputs, signed, key, first)
+        if mode == "analog":
+            self.reads += found.driven
         joules = self.sheet.pulse_energy * (float((found.driven * face.rows).sum()) - found.saved)
         return Reading(found.values, joules, self.conversions(len(inputs), signed), found.clipped)
 
@@ -124,8 +134,10 @@ class Crossbar:
         """The lines at ``time``, kept for the next read if nothing ages; a first batch sets the converters' ranges."""
         device = self.sheet.device
         age = None if mode == "ideal" or device.static else max(time - self.time, device.reference_age)
-        if self._last is not None and (self._last.mode, self._last.age) == (mode, age):
-            return self._last
+        last = self._last
+        same = last is not None and last.cells is self.cells and last.correction is self.correction
+        if same and last is not None and (last.mode, last.age) == (mode, age) and device.disturb is None:
+            return last
         actual = self.conductances(time, mode)
         variances = None
         if mode == "analog" and device.read_noise is not None:
@@ -135,11 +147,13 @@ class Crossbar:
             codes, _ = quantised(inputs, self.sheet.magnitude_bits(signed))
             self._full_scale[mode] = full_scale(self.sheet, self.tiling, sensed, codes, signed)
         rows = actual.sum(axis=(0, 2), dtype=np.float64)
-        lines = self._lines(sensed, self._full_scale[mode])
-        self._last = _Face(mode, age, Readers(self.sheet, self._layout, lines, self.scale), rows)
+        lines = self._lines(sensed, self._full_scale[mode], mode)
+        self._last = _Face(
+            mode, age, self.cells, self.correction, Readers(self.sheet, self._layout, lines, self.scale), rows
+        )
         return self._last
 
-    def _lines(self, sensed: Sensed, scale: NDArray[np.float64]) -> Lines:
+    def _lines(self, sensed: Sensed, scale: NDArray[np.float64], mode: Mode) -> Lines:
         layout, down = self._layout, self.tiling.down
         tiles = np.arange(self.tiling.columns) // self.tiling.width
         lsb = (scale / self.sheet.adc.codes(self.sheet.lines == 1)[1])[:, None, tiles]
@@ -149,7 +163,7 @@ class Crossbar:
             layout.tables(sensed.signals),
             noiseless if sensed.variances is None else layout.tables(sensed.variances),
             layout.columns(np.broadcast_to(1 / lsb, sensed.gain.shape).astype(np.float32)),
-            layout.columns(lsb * sensed.gain),
+            layout.columns(lsb * sensed.gain * (self.correction[:, None, tiles] if mode == "analog" else 1.0)),
             grounded if sensed.power is None else layout.columns(sensed.power),
             layout.shares,
         )

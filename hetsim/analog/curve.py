@@ -127,7 +127,8 @@ class Shift(Curve):
 
     def at(self, conductance: Array) -> Array:
         """The shift in siemens."""
-        return super().at(conductance) * conductance.dtype.type(self.unit)
+        shift: Array = super().at(conductance) * conductance.dtype.type(self.unit)
+        return shift
 
 
 class Row(Facts):

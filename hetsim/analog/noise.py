@@ -77,7 +77,8 @@ class Thermal(Facts):
     def variance(self, conductance: Array, temperature: float) -> Array:
         """Variance of a sample in siemens squared: that of the current over the voltage squared."""
         factor = 4 * BOLTZMANN * temperature * self.bandwidth / self.voltage**2
-        return conductance * conductance.dtype.type(factor)
+        variance: Array = conductance * conductance.dtype.type(factor)
+        return variance
 
 
 class Sinh(Facts):

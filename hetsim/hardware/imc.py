@@ -133,7 +133,7 @@ class Imc(Component[ImcSheet]):
         if plan.setup > 0:
             return bank.store(name, matrices, moment.time)
         age = self.sheet.device.reference_age if self.sheet.age is None else self.sheet.age
-        return bank.store(name, matrices, 0.0, age)
+        return bank.store(name, matrices, 0.0, age, preloaded=True)
 
     def _products(
         self, op: Op, x: Array, kept: Stored, moment: Moment, plan: Plan
@@ -161,10 +161,8 @@ class Imc(Component[ImcSheet]):
         return Bank(self.sheet, self.sheet.programming, self.sheet.crossbars, key)
 
     def report(self, state: Bank, seconds: float) -> Mapping[str, float]:
-        """``max_write_pulses``: most pulses that any cell has had; ``wear``: that as a share of the endurance."""
-        worst = float(state.worst())
-        endurance = self.sheet.device.endurance
-        return {"max_write_pulses": worst} | ({"wear": worst / endurance} if endurance else {})
+        """Wear of the cells, see `Bank.wear`."""
+        return state.wear(seconds)
 
     def peaks(self) -> Mapping[str, float]:
         """Every crossbar full and all at work, inputs unsigned; the macros alone, without bus and programming."""

@@ -303,4 +303,4 @@ def test_write_pulses_of_one_are_all_the_wear() -> None:
     case, values = dense()
     bank = part.state(3)
     computed(part, case, values, bank)
-    assert part.report(bank, 1.0) == {"max_write_pulses": 1.0, "wear": 0.01}
+    assert part.report(bank, 1.0) == {"max_write_pulses": 1.0, "mean_write_pulses": 1.0, "wear": 0.01}
