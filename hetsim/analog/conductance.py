@@ -234,25 +234,32 @@ def _end(device: DeviceSheet, name: str) -> float:
     return device.g_min if name == "off" else device.g_max
 
 
-def read_sigma(device: DeviceSheet, actual: Floats, age: float, temperature: float | None = None) -> Floats:
-    """Standard deviation in siemens of one sample, of cells whose conductance is ``actual``: white noise only."""
-    found = _sigma_of(device, actual, age, "sample")
+def read_sigma(
+    device: DeviceSheet, actual: Floats, age: float, cells: Cells | None = None, temperature: float | None = None
+) -> Floats:
+    """Standard deviation in siemens of one sample, of cells whose conductance is ``actual``: white noise only.
+
+    The share of noise is that of the conductance to which ``cells`` were programmed (default: ``actual`` itself): it
+    stays as they drift [Nandakumar 2019].
+    """
+    found = _sigma_of(device, actual, age, cells, "sample")
     if device.thermal is None:
         return found
     return np.sqrt(found**2 + device.thermal.variance(actual, ROOM if temperature is None else temperature))
 
 
-def frozen_sigma(device: DeviceSheet, actual: Floats, age: float) -> Floats:
+def frozen_sigma(device: DeviceSheet, actual: Floats, age: float, cells: Cells | None = None) -> Floats:
     """Standard deviation in siemens of what stays as it is over all samples of an MVM, telegraph noise apart."""
-    return _sigma_of(device, actual, age, "mvm")
+    return _sigma_of(device, actual, age, cells, "mvm")
 
 
-def _sigma_of(device: DeviceSheet, actual: Floats, age: float, correlation: Correlation) -> Floats:
+def _sigma_of(device: DeviceSheet, actual: Floats, age: float, cells: Cells | None, correlation: Correlation) -> Floats:
     """Gaussian read noise of one correlation time, in siemens."""
     noise, flicker = device.read_noise, device.flicker
     found = np.zeros_like(actual)
     if noise is not None and noise.correlation == correlation:
-        found = noise.relative.at(actual) * actual
+        level = actual if cells is None or noise.relative.constant else written(device, cells)
+        found = noise.relative.at(level) * actual
         if noise.time_constant is not None:
             age = max(age, device.reference_age, noise.time_constant)
             grown = math.sqrt(math.log((age + noise.time_constant) / (2 * noise.time_constant)))
@@ -279,7 +286,9 @@ def telegraph(device: DeviceSheet, actual: Floats, key: int) -> Floats:
     return np.where(noisy, np.minimum(size, actual), 0).astype(actual.dtype, copy=False)
 
 
-def perturbed(device: DeviceSheet, actual: Singles, age: float, key: int, tile: int = 0) -> Singles:
+def perturbed(
+    device: DeviceSheet, actual: Singles, age: float, key: int, tile: int = 0, cells: Cells | None = None
+) -> Singles:
     """Conductances for one read of vectors together: what lasts for an inference is drawn from ``key``.
 
     ``tile`` is the key of the cells, by which the same ones switch in every read; see `telegraph`.
@@ -287,8 +296,8 @@ def perturbed(device: DeviceSheet, actual: Singles, age: float, key: int, tile: 
     if not device.noisy("inference"):
         return actual
     numbers = generator(key, "inference")
-    sigma = _sigma_of(device, actual, age, "inference")
-    read = actual + sigma * numbers.standard_normal(actual.shape, dtype=np.float32)
+    spread = _sigma_of(device, actual, age, cells, "inference")
+    read = actual + spread * numbers.standard_normal(actual.shape, dtype=np.float32)
     if device.telegraph is not None and device.telegraph.correlation == "inference":
         up = numbers.random(actual.shape, dtype=np.float32) < 0.5
         amplitude = telegraph(device, actual, tile)

@@ -141,7 +141,7 @@ class Crossbar:
         actual = self.conductances(time, mode)
         variances = None
         if mode == "analog" and device.read_noise is not None:
-            variances = conductance.read_sigma(device, actual, time - self.time) ** 2
+            variances = conductance.read_sigma(device, actual, time - self.time, self.cells) ** 2
         sensed = sense(self.sheet, self.tiling, actual, self.cells.target, variances)
         if mode not in self._full_scale:
             codes, _ = quantised(inputs, self.sheet.magnitude_bits(signed))

@@ -77,6 +77,10 @@ class DeviceSheet(Facts):
             raise ValueError("either all relaxation curves add to the programming error, or none does")
         if (self.programming is None) == (self.pulsed is None):
             raise ValueError("a cell is programmed in one way: give either programming (a spread) or pulsed")
+        for response in (self.update, self.pulsed.response if self.pulsed is not None else None):
+            low, high = (response.bounds if response is not None else None) or (self.g_min, self.g_max)
+            if low > self.g_min or high < self.g_max:
+                raise ValueError("the bounds of a cell's response must enclose the window from g_min to g_max")
         if self.failure is not None and self.endurance is None:
             raise ValueError("a distribution of failures needs the endurance around which it lies")
         return self

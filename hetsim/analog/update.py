@@ -132,7 +132,7 @@ def _apply(
     device, cells = crossbar.sheet.device, crossbar.cells
     response, window = _response(device), (device.g_min, device.g_max)
     flat, rising = pulses.ravel(), up.ravel()
-    now = np.clip(crossbar.conductances(time), *window).astype(np.float32).ravel()
+    now = np.clip(crossbar.conductances(time), *(response.bounds or window)).astype(np.float32).ravel()
     factor = None if cells.factor is None else cells.factor.ravel()
     for k in range(int(flat.max(initial=0))):
         active = np.flatnonzero(flat > k)

@@ -36,7 +36,7 @@ def write_verify(
     """
     goal = target.ravel()
     own = np.ones_like(goal) if factor is None else factor.ravel()
-    reached = np.full_like(goal, device.g_min)
+    reached = np.full_like(goal, (pulsed.response.bounds or (device.g_min, device.g_max))[0])
     pulses = np.ones(goal.shape, np.uint32)  # the erase pulse
     active = np.arange(goal.size)
     window = (device.g_min, device.g_max)

@@ -77,20 +77,22 @@ class Response(Facts):
     With ``x`` the place of the cell in its window, 0 at g_min and 1 at g_max, a pulse ``up`` adds
     ``step (1 - saturation x)`` and a pulse ``down`` takes ``step (1 - saturation (1 - x))``. Each pulse varies by the
     normal share ``cycle``, each cell by a log-normal factor of median 1 whose logarithm has the deviation ``device``.
-    Cells without ``down`` can only be reset to g_min, by one pulse.
+    Cells without ``down`` can only be reset, by one pulse. ``bounds`` are those of the cell where they lie outside the
+    window that is used; x then counts between them.
     """
 
     up: Step
     down: Step | None = None
     cycle: Ratio = Field(default=0.0, ge=0)
     device: Ratio = Field(default=0.0, ge=0)
+    bounds: tuple[Conductance, Conductance] | None = None
 
     def after(self, g: Array, up: Array, factor: Array | float, normals: Array, window: tuple[float, float]) -> Array:
         """Siemens of cells ``g`` after one pulse each, ``up`` or down; ``factor`` is the cell's, ``normals`` the
-        pulse's own. Arrays of one shape; the result stays within ``window``."""
+        pulse's own. Arrays of one shape; the result stays within the bounds, by default those of ``window``."""
         import numpy as np
 
-        low, high = window
+        low, high = self.bounds or window
         x = (g - g.dtype.type(low)) / g.dtype.type(high - low)
         rise = g.dtype.type(self.up.step) * (1 - g.dtype.type(self.up.saturation) * x)
         if self.down is None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from hetsim.errors import InputError
 from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Sheet, Step, register
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from hetsim.workload import Array, Op
 
 
+class Restore(BaseModel):
+    """Writing back what a destructive read has erased, as in 1T1C ferroelectric memory: ``energy`` per byte and
+    ``cycles`` on top of each cycle that reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    energy: EnergyPerByte = Field(ge=0)
+    cycles: float = Field(default=1.0, ge=0)
+
+
 class MemorySheet(Sheet):
     """Datasheet of a memory of equal, interleaved ``channels``.
 
@@ -23,7 +33,7 @@ class MemorySheet(Sheet):
     ``refresh`` is the share of time in which it refreshes itself (tRFC / tREFI). ``efficiency`` is the share of
     the rest that streaming sustains (row misses, turn-around), ``scattered`` the share that accesses at random
     do, by default as much. ``latency`` is that of one idle access; what it is under load is no input, since the
-    engine has accesses wait for each other.
+    engine has accesses wait for each other. With ``restore`` every access is taken for a read that erases.
     """
 
     kind: Literal["memory"] = "memory"
@@ -34,12 +44,19 @@ class MemorySheet(Sheet):
     scattered: Ratio | None = Field(default=None, gt=0, le=1)
     latency: Time = Field(default=0.0, ge=0)
     energy: EnergyPerByte = Field(default=0.0, ge=0)
+    restore: Restore | None = None
     capacity: Bytes | None = Field(default=None, gt=0)
 
     @property
     def rate(self) -> float:
         """Bytes per second that streaming sustains over all channels."""
-        return self.channels * self.bandwidth * (1 - self.refresh) * self.efficiency
+        cycles = 1.0 if self.restore is None else 1.0 + self.restore.cycles
+        return self.channels * self.bandwidth * (1 - self.refresh) * self.efficiency / cycles
+
+    @property
+    def access(self) -> float:
+        """Joules per byte, restoring included."""
+        return self.energy + (0.0 if self.restore is None else self.restore.energy)
 
     @property
     def scattered_rate(self) -> float:
@@ -123,11 +140,11 @@ class Attached:
     @property
     def peak_power(self) -> float:
         """Power at full bandwidth beyond standby that the owner pays, in watts."""
-        return 0.0 if self.payer else self.sheet.channels * self.sheet.bandwidth * self.sheet.energy
+        return 0.0 if self.payer else self.sheet.channels * self.sheet.bandwidth * self.sheet.access
 
     def step(self, name: str, size: float) -> Step:
         """Moving so many bytes."""
-        return Step(name, size, 1 / self.sheet.rate, self.sheet.energy, "memory", self.payer)
+        return Step(name, size, 1 / self.sheet.rate, self.sheet.access, "memory", self.payer)
 
 
 @register
@@ -146,7 +163,7 @@ class Memory(Component[MemorySheet]):
         peak = self.sheet.channels * self.sheet.bandwidth
         return {
             "peak_bytes_per_s": peak,
-            "peak_power_W": self.sheet.standby + peak * self.sheet.energy,
+            "peak_power_W": self.sheet.standby + peak * self.sheet.access,
         }
 
     def supports(self, op: Op) -> str:

@@ -151,7 +151,7 @@ class Processor(Component[P]):
             memory=bytes_from.memory / self._memory_rate(op),
             narrow=narrow,
             chip=op.operations * energy + cached,
-            board=bytes_from.memory * self.memory.sheet.energy,
+            board=bytes_from.memory * self.memory.sheet.access,
         )
 
     def _product(self, op: Op, precision: Precision, clock: float) -> Share:
