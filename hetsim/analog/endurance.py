@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -28,10 +27,10 @@ def survival(device: DeviceSheet, pulses: NDArray[np.float64]) -> NDArray[np.flo
         return np.where(share >= 1, -np.inf, 0.0)
     if failure.law == "weibull":
         return np.asarray(-(share**failure.shape))
-    normal = NormalDist(0.0, failure.shape)
-    alive = [normal.cdf(-math.log(s)) if s > 0 else 1.0 for s in share.ravel().tolist()]
+    width = failure.shape * math.sqrt(2)
+    failed = [math.erfc(-math.log(s) / width) / 2 if s > 0 else 0.0 for s in share.ravel().tolist()]
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(np.array(alive)).reshape(share.shape))
+        return np.asarray(np.log1p(-np.array(failed)).reshape(share.shape))
 
 
 def first_failure(device: DeviceSheet, pulses: ArrayLike, counts: ArrayLike, shares: ArrayLike) -> NDArray[np.float64]:
