@@ -23,7 +23,7 @@ def resistors(cells: Array, wires: Wires, floating: bool = False) -> Iterator[Re
     """
     rows, columns = cells.shape
     for i, j in np.ndindex(rows, columns):
-        yield f"w{i}_{j}", f"a{i}_{j}", 1 / cells[i, j] if cells[i, j] else math.inf
+        yield f"w{i}_{j}", f"a{i}_{j}", float(1 / cells[i, j]) if cells[i, j] else math.inf
         yield f"a{i}_{j}", f"b{i}_{j}", wires.access
     for i in range(rows):
         ends = [wires.source, *[wires.word_line] * (columns - 1), wires.source]

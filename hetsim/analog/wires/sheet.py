@@ -40,5 +40,4 @@ class Wires(Facts):
 
         A crossbar reads the same in both directions: the transfer with these wires, transposed, is that of such a read.
         """
-        swapped = {"source": self.sense, "sense": self.source, "drive": self.sensing, "sensing": self.drive}
-        return self.model_copy(update=swapped)
+        return self.model_copy(update={"source": self.sense, "sense": self.source})

@@ -51,17 +51,19 @@ def effective(
 ) -> Effective:
     """`transfer`, with noise of the cells' conductances and the power.
 
-    ``variances`` [rows, columns] of conductances, in siemens squared (default: none). Noise counts with the voltage
-    that a cell has when its own driver is on and the share ``activity`` of all others, that of the bit line being so
-    much of what it is with all of them on; noise of cells on other columns counts too, but not that it is shared.
+    ``variances`` [rows, columns] of conductances, in siemens squared (default: none). Noise counts with the voltages
+    that cells have when the share ``activity`` of drivers is on: those on a driven row, and for each of them so many
+    as are off that get theirs from the bit line. Noise of cells on other columns counts, but not that it is shared.
     """
     circuit = Circuit(conductances, wires, sensing, size)
     rows = len(circuit.cells)
     grounded = wires.model_copy(update={"bit_line": 0.0, "sense": 0.0, "open_bit_lines": ()})
-    alone, together = Circuit(conductances, grounded, size=size), (1 + (rows - 1) * activity) / rows
-    across = (1 - together) * _across(alone, np.ones(rows)) + together * _across(circuit, np.ones(rows))
-    signals, spread = _from_sense(circuit, _weights(circuit, variances, across))
-    return Effective(signals, spread, circuit.cells * across)
+    alone = _across(Circuit(conductances, grounded, size=size), np.ones(rows))
+    lift = alone - _across(circuit, np.ones(rows))  # of bit lines, with all drivers on
+    on = alone - lift * (1 + (rows - 1) * activity) / rows
+    squares = on**2 + activity * (1 - activity) * lift**2
+    signals, spread = _from_sense(circuit, _weights(circuit, variances, squares))
+    return Effective(signals, spread, circuit.cells * on)
 
 
 def output_variances(
@@ -79,7 +81,8 @@ def output_variances(
     """
     circuit = Circuit(conductances, wires, sensing, size)
     across = _across(circuit, drivers(voltages, len(circuit.cells)))
-    return _from_sense(circuit, _weights(circuit, variances, across))[1].sum(axis=0)
+    spread: Doubles = _from_sense(circuit, _weights(circuit, variances, across**2))[1].sum(axis=0)
+    return spread
 
 
 def _across(circuit: Circuit, voltages: Doubles) -> Doubles:
@@ -87,14 +90,14 @@ def _across(circuit: Circuit, voltages: Doubles) -> Doubles:
     return circuit.settle(circuit.cells * voltages[:, None])[1] + voltages[:, None]
 
 
-def _weights(circuit: Circuit, variances: ArrayLike | None, across: Doubles) -> Doubles:
-    """Variances of the currents that noise of the cells drives at given voltages."""
+def _weights(circuit: Circuit, variances: ArrayLike | None, squares: Doubles) -> Doubles:
+    """Variances of the currents that noise of the cells drives, for the ``squares`` of their voltages."""
     if variances is None:
-        return np.zeros_like(across)
+        return np.zeros_like(squares)
     spread = np.asarray(variances, np.float64)
-    if spread.shape != across.shape or not np.isfinite(spread).all() or (spread < 0).any():
-        raise ValueError(f"variances must be finite, not negative and {across.shape}, found shape {spread.shape}")
-    seen: Doubles = spread * (across * circuit.passing**2) ** 2
+    if spread.shape != squares.shape or not np.isfinite(spread).all() or (spread < 0).any():
+        raise ValueError(f"variances must be finite, not negative and {squares.shape}, found shape {spread.shape}")
+    seen: Doubles = spread * squares * circuit.passing**4
     return seen
 
 
