@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hetsim.analog import conductance
 from hetsim.analog.crossbar import Crossbar
+from hetsim.analog.layer import Layer
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import Tiling
 from hetsim.analog.programming import Programming
@@ -28,12 +29,18 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Matrices under one name (one for each group of a grouped operator), the numbers of the tiles that each takes,
-    and what writing them took."""
+    """Matrices under one name (one for each group of a grouped operator), the numbers of the tiles that each of their
+    crossbars takes, and what writing them took. ``turned`` is the caller's mark of how they are stored."""
 
-    crossbars: tuple[Crossbar, ...]
+    layers: tuple[Layer, ...]
     tiles: tuple[tuple[int, ...], ...]
     written: Written
+    turned: bool = False
+
+    @property
+    def crossbars(self) -> tuple[Crossbar, ...]:
+        """The crossbars of every layer, in the order of ``tiles``."""
+        return tuple(bar for layer in self.layers for bar in layer.crossbars)
 
 
 class Bank:
@@ -47,29 +54,41 @@ class Bank:
         self._writings: dict[Name, int] = {}
         self.stored: dict[Name, Stored] = {}
 
-    def store(self, name: Name, matrices: NDArray[Any], time: float, age: float = 0.0) -> Stored:
+    def store(
+        self,
+        name: Name,
+        matrices: NDArray[Any],
+        time: float,
+        age: float = 0.0,
+        sheet: MacroSheet | None = None,
+        turned: bool = False,
+    ) -> Stored:
         """Write matrices [G, K, N] that are ``age`` seconds old at ``time``, and return what was stored.
 
-        The oldest matrices make room. Raises ValueError when there are not enough tiles at all.
+        ``sheet`` is the bank's own, or as a layer has it stored. The oldest matrices make room. Raises ValueError when
+        there are not enough tiles at all.
         """
-        tiling = self._sheet.tiling(*matrices.shape[1:])
-        self._make_room(len(matrices) * tiling.tiles)
+        sheet = self._sheet if sheet is None else sheet
+        tiling, arrays = sheet.tiling(*matrices.shape[1:]), sheet.replicas * sheet.arrays
+        self._make_room(len(matrices) * arrays * tiling.tiles)
         writing = self._writings[name] = self._writings.get(name, 0) + 1
-        crossbars: list[Crossbar] = []
+        layers: list[Layer] = []
         taken: list[tuple[int, ...]] = []
         placed = []
         for g, matrix in enumerate(matrices):
-            tiles = tuple(self._free.pop(0) for _ in range(tiling.tiles))
+            tiles = [tuple(self._free.pop(0) for _ in range(tiling.tiles)) for _ in range(arrays)]
             key = derive(self._key, "program", *name, g, writing)
-            crossbar = Crossbar.program(matrix, self._sheet, key, time - age, self._stuck(tiles, tiling))
-            pulses = tiling.place(crossbar.pulses, self._sheet.pair)
-            self._wear(tiles, pulses)
-            crossbars.append(crossbar)
-            taken.append(tiles)
-            placed.append(pulses)
+            stuck = [self._stuck(each, tiling) for each in tiles]
+            keys = [[derive(self._key, "tile", t) for t in each] for each in tiles]
+            layers.append(Layer.program(matrix, sheet, key, time - age, stuck, keys))
+            for each, crossbar in zip(tiles, layers[-1].crossbars, strict=True):
+                pulses = tiling.place(crossbar.pulses)
+                self._wear(each, pulses)
+                placed.append(pulses)
+            taken += tiles
         every = np.concatenate(placed)
         written = Written(self._programming.taken(every, self._sheet.device.write), float(every.sum(dtype=np.float64)))
-        self.stored[name] = Stored(tuple(crossbars), tuple(taken), written)
+        self.stored[name] = Stored(tuple(layers), tuple(taken), written, turned)
         return self.stored[name]
 
     def release(self, name: Name) -> None:
@@ -102,4 +121,4 @@ class Bank:
             return None
         healthy = np.full(shape, np.nan, np.float32)
         placed = np.stack([healthy if found is None else found for found in maps])
-        return np.asarray(tiling.gather(placed, self._sheet.pair))
+        return np.asarray(tiling.gather(placed))
