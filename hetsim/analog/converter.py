@@ -114,8 +114,8 @@ class DacSheet(Facts):
     ``bits`` of the input are applied in one pass, each pass converted once: 1 is bit-serial. A pass of several bits
     is either one voltage out of 2**bits (``amplitude``), or full pulses, the n-th bit's integrated 2**(n-1) times
     (``pulses``). ``energy`` is per row and word-line pulse, whatever the bit. Each row's driver has a gain error of its
-    own and, when it makes amplitudes, an offset: ``gain`` and ``offset`` are their standard deviations, as shares of the
-    full voltage.
+    own and, when it makes amplitudes, an offset: ``gain`` and ``offset`` are their standard deviations, as shares of
+    the full voltage.
     """
 
     bits: int = Field(default=1, ge=1, le=12)
@@ -126,7 +126,8 @@ class DacSheet(Facts):
 
     def misfit(self) -> str:
         """What the encoding does not know, or nothing."""
-        return "pulses are switched: an offset needs encoding: amplitude" if self.offset and self.encoding == "pulses" else ""
+        switched = self.offset > 0 and self.encoding == "pulses"
+        return "pulses are switched: an offset needs encoding: amplitude" if switched else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A face, and what it was made from: it holds as long as these stay as they are."""
+    """A face, with the mode, age, side and largest input it was ``asked`` for, and what it was made from: it holds as
+    long as these stay as they are."""
 
-    mode: Mode
-    age: float | None
-    transposed: bool
-    top: int
+    asked: tuple[Mode, float | None, bool, int]
     cells: Cells
     correction: NDArray[np.float64]
     face: Face
@@ -187,7 +185,7 @@ class Crossbar:
             raise ValueError(f"vectors of {length} numbers are expected, found shape {inputs.shape}")
         if not np.isfinite(inputs).all():
             raise ValueError("inputs must be finite numbers")
-        return self.tiling.spread(inputs) if transposed else inputs
+        return np.asarray(self.tiling.spread(inputs)) if transposed else inputs
 
     def _without_zero(self, values: Single, inputs: Single, signed: bool, transposed: bool) -> Single:
         """Take off what cells hold for the code 0: what the unit column of each tile shows, or, from input codes,
@@ -211,9 +209,9 @@ class Crossbar:
         age = None if mode == "ideal" or device.static else max(time - self.time, device.reference_age)
         top = max(p.top for p in sheet.passes(signed)) if sheet.dac.offset else 1
         last = self._last
-        if last is not None and last.cells is self.cells and last.correction is self.correction:
-            if (last.mode, last.age, last.transposed, last.top) == (mode, age, transposed, top):
-                return last.face
+        same = last is not None and last.cells is self.cells and last.correction is self.correction
+        if same and last is not None and last.asked == (mode, age, transposed, top):
+            return last.face
         array = self._array(time, mode, transposed)
         sensed = sense(sheet, array)
         groups = grouped(sheet, self.tiling, transposed)
@@ -225,7 +223,7 @@ class Crossbar:
         correction = correction.T if transposed else correction
         correction = np.repeat(correction, groups, axis=0)[: array.tiling.down]
         found = face(sheet, array, sensed, self._full_scale[side], correction, self.scale, top)
-        self._last = _Kept(mode, age, transposed, top, self.cells, self.correction, found)
+        self._last = _Kept((mode, age, transposed, top), self.cells, self.correction, found)
         return found
 
     def _array(self, time: float, mode: Mode, transposed: bool) -> Array:

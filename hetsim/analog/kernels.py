@@ -199,19 +199,22 @@ def _square_amplitude(sample: Any, bits: int, power: Any) -> float:
 
 
 @_compiled(inline="always")
-def _bend(sample: Any, inverse_lsb: Any, top: Any, offset: Any, bow: Any) -> None:
-    """Add the converters' ``offset`` and ``bow``, in codes, to a sample [B]."""
-    for j in range(sample.shape[0]):
-        u = sample[j] * inverse_lsb[j]
-        v = min(abs(u) / top, _f32(1.0))
-        q = _f32(4.0) * v * (_f32(1.0) - v)
-        sample[j] += (offset[j] + (bow[j] * q if u >= 0 else -bow[j] * q)) / inverse_lsb[j]
+def _digitise(sample: Any, tile: Any, limits: Any, weight: Any, total: Any) -> int:
+    """Round a sample [B] to codes, clip them and add ``weight`` times each to ``total``; returns how many clipped.
 
-
-@_compiled(inline="always")
-def _digitise(sample: Any, inverse_lsb: Any, limits: Any, weight: Any, total: Any) -> int:
-    """Round a sample [B] to codes, clip them and add ``weight`` times each to ``total``; returns how many clipped."""
+    Where the converters of the ``tile`` err, each adds its offset, and its bow times a parabola over either half.
+    """
+    inverse_lsb, _, offset, bow = tile
     low, high, clipped = limits[0], limits[1], _i32(0)
+    if offset.shape[0] > 0:
+        for j in range(sample.shape[0]):
+            u = sample[j] * inverse_lsb[j]
+            v = min(abs(u) / high, _f32(1.0))
+            q = _f32(4.0) * v * (_f32(1.0) - v)
+            code = np.floor(u + (offset[j] + (bow[j] * q if u >= 0 else -bow[j] * q)) + _f32(0.5))
+            clipped += _i32(code < low) + _i32(code > high)
+            total[j] += weight * np.float64(min(max(code, low), high))
+        return int(clipped)
     for j in range(sample.shape[0]):
         code = np.floor(sample[j] * inverse_lsb[j] + _f32(0.5))
         clipped += _i32(code < low) + _i32(code > high)
@@ -229,7 +232,7 @@ def _convert(
     ``planes``: rows of ``sums`` [n, B] and of their variances ``spreads``, none without noise, at which the vector's
     begin. Returns how many conversions clipped, and the squares of the signals weighted by the power that they save.
     """
-    inverse_lsb, power, offset, bow = tile
+    _, power, offset, _ = tile
     sample, variance, noise, total = scratch
     clipped, squares = 0, 0.0
     total[:] = 0.0
@@ -256,9 +259,7 @@ def _convert(
             normals(mix(seed + _u64(i + 1) * _GOLDEN), noise)
             for j in range(sample.shape[0]):
                 sample[j] += np.sqrt(variance[j]) * noise[j]
-        if offset.shape[0] > 0:
-            _bend(sample, inverse_lsb, drive.limits[1], offset, bow)
-        clipped += _digitise(sample, inverse_lsb, drive.limits, step.weight, total)
+        clipped += _digitise(sample, tile, drive.limits, step.weight, total)
     return clipped, squares
 
 

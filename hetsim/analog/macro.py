@@ -112,16 +112,19 @@ class MacroSheet(Storage):
         width = step.width * (1 + (self.subtraction == "unit"))
         if self.rows < step.height or self.columns < width:
             return f"a weight takes {step.height} x {width} cells, the crossbar has {self.rows} x {self.columns}"
-        return self._limited(self.rows, step.height, "rows") or (
-            self._limited(self.columns, step.width // self.scheme.lines or 1, "columns") if self.bidirectional else ""
+        return self._limited(self.rows // step.height, step.height, "rows") or (
+            self._limited(self.columns // step.width, step.width // self.lines or 1, "columns")
+            if self.bidirectional
+            else ""
         )
 
-    def _limited(self, lines: int, each: int, name: str) -> str:
-        active, weights = self.active_rows, lines // each
-        if active is None or active >= lines:
-            return ""
-        if active < each or weights % (active // each):
-            return f"active_rows {active} must divide {lines} {name} into whole groups of weights, {each} {name} each"
+    def _limited(self, weights: int, each: int, name: str) -> str:
+        group = weights if self.active_rows is None else self.active_rows // each
+        if group == 0 or weights % min(group, weights):
+            return (
+                f"active_rows {self.active_rows} must divide the tile into equal groups: its {weights} weights "
+                f"take {each} {name} each"
+            )
         return ""
 
     def _coded(self) -> str:
@@ -131,8 +134,11 @@ class MacroSheet(Storage):
             return "an AN code takes an odd number: an even one does not see errors of powers of two"
         if self.mapping == "offset" or self.adc.range.policy != "unit":
             return "an AN code needs pairs of cells and a converter range of one code a step (policy: unit)"
-        if self.average == "digital" and self.copies > 1 or self.arrays > 1:
+        if (self.average == "digital" and self.copies > 1) or self.arrays > 1:
             return "an AN code needs whole numbers: no digital average, no further arrays"
+        largest = self.rows // self.scheme.footprint.height * self.copies * (self.scheme.levels - 1)
+        if largest * (2**self.dac.bits - 1) >= 2**24:
+            return f"sums of up to {largest * (2**self.dac.bits - 1)} are checked in 24 bits: spread the weights less"
         return ""
 
     @cached_property

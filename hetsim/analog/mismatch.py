@@ -36,7 +36,7 @@ def mismatch(sheet: MacroSheet, tiling: Tiling, keys: Sequence[int], transposed:
     if sheet.adc.exact and sheet.dac.offset == sheet.dac.gain == 0:
         return None
     tiles = np.arange(tiling.tiles).reshape(tiling.down, tiling.across)
-    keys = [keys[t] for t in (tiles.T if transposed else tiles).ravel()]
+    keys = [keys[t] for t in (tiles.T if transposed else tiles).ravel().tolist()]
     side = "transposed " if transposed else ""
     scheme, step = sheet.scheme, tiling.footprint
     driven, sensed = (1, 0) if transposed else (0, 1)  # axes of the footprint

@@ -58,8 +58,8 @@ def parts(face: Face) -> list[Readers]:
         tiling = Tiling(height, whole.columns, whole.height, whole.width)
         layout = Layout(tiling, face.readers.sheet.scheme.shares)
         lines = face.readers.lines
-        tables = lines.tables[r : r + 1, :, : layout.groups]
-        own = Lines(tables, *(part if part is lines.shares else part[r : r + 1] for part in lines[1:]))
+        cut = {name: getattr(lines, name)[r : r + 1] for name in Lines._fields if name != "shares"}
+        own = lines._replace(**cut)
         readers.append(Readers(face.readers.sheet, layout, own, 1.0))
     return readers
 

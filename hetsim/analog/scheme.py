@@ -120,7 +120,8 @@ class Scheme:
         return self._line_places(0)
 
     def _lines(self) -> tuple[tuple[int, int, int], ...]:
-        return tuple(product(*map(range, self.line_shape)))
+        slices, copies, polarities = self.line_shape
+        return tuple(product(range(slices), range(copies), range(polarities)))
 
     def _line_places(self, axis: int) -> tuple[int, ...]:
         _, copies, polarities = self.shape

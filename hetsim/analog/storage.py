@@ -19,9 +19,9 @@ class Storage(Facts):
     bits each, the lowest first (default: one cell with all of the device's levels). ``copies`` cells hold the same
     digit: ``average: line`` adds up their currents on one line, ``digital`` converts each and takes the mean.
     ``arrays``: the second of several arrays stores what the first, as read back, lacks, at a scale of its own, and so
-    on; their outputs are added up [Song 2024]. ``replicas`` of the matrix take turns with the vectors. ``an_code``: weights
-    are stored times this odd number A, so that a sum that is no multiple of A shows an error, and the likeliest one
-    is taken off [Feinberg 2018].
+    on; their outputs are added up [Song 2024]. ``replicas`` of the matrix take turns with the vectors. ``an_code``:
+    weights are stored times this odd number A, so that a sum that is no multiple of A shows an error, and the likeliest
+    one is taken off [Feinberg 2018].
     """
 
     weight_bits: int | None = Field(default=None, ge=2, le=MOST_BITS)
@@ -58,10 +58,7 @@ class Storage(Facts):
         """Weights become codes from -(levels - 1) to levels - 1, times ``an_code``; ValueError when they have none."""
         multiple = self.an_code or 1
         top = (scheme.levels - 1) // multiple
-        if self.weight_bits is None:
-            wanted = top
-        else:
-            wanted = 2 ** (self.weight_bits - 1) - 1
+        wanted = top if self.weight_bits is None else 2 ** (self.weight_bits - 1) - 1
         if top < max(wanted, 1):
             raise ValueError(
                 f"codes times {multiple} up to {max(wanted, 1) * multiple} do not fit into the "
