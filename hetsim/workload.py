@@ -74,7 +74,8 @@ class Matrix:
     """An op seen as ``vectors`` products of a row vector with a stored matrix of ``rows`` x ``columns``.
 
     ``groups`` such matrices stand side by side in a grouped convolution. ``stored`` is the constant operand,
-    None when both operands move.
+    None when both operands move; ``transposed``: the matrix is its transpose, so that a part that can read both ways
+    stores it once for ops that use it as it is and ops that use it transposed.
     """
 
     rows: int
@@ -82,6 +83,7 @@ class Matrix:
     vectors: int
     groups: int = 1
     stored: Tensor | None = None
+    transposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

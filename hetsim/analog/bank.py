@@ -30,12 +30,12 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Matrices under one name (one for each group of a grouped operator), the numbers of the tiles that each of their
-    crossbars takes, and what writing them took. ``turned`` is the caller's mark of how they are stored."""
+    crossbars takes, and what writing them took. ``transposed``: the caller's mark of which side is up."""
 
     layers: tuple[Layer, ...]
     tiles: tuple[tuple[int, ...], ...]
     written: Written
-    turned: bool = False
+    transposed: bool = False
 
     @property
     def crossbars(self) -> tuple[Crossbar, ...]:
@@ -61,7 +61,7 @@ class Bank:
         time: float,
         age: float = 0.0,
         sheet: MacroSheet | None = None,
-        turned: bool = False,
+        transposed: bool = False,
     ) -> Stored:
         """Write matrices [G, K, N] that are ``age`` seconds old at ``time``, and return what was stored.
 
@@ -88,7 +88,7 @@ class Bank:
             taken += tiles
         every = np.concatenate(placed)
         written = Written(self._programming.taken(every, self._sheet.device.write), float(every.sum(dtype=np.float64)))
-        self.stored[name] = Stored(tuple(layers), tuple(taken), written, turned)
+        self.stored[name] = Stored(tuple(layers), tuple(taken), written, transposed)
         return self.stored[name]
 
     def release(self, name: Name) -> None:

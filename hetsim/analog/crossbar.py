@@ -196,12 +196,12 @@ class Crossbar:
         if sheet.subtraction == "unit" and not transposed:
             outputs = self.tiling.outputs()
             units = outputs // self.tiling.width * self.tiling.width
-            return values[:, outputs] - values[:, units]
+            return np.asarray(values[:, outputs] - values[:, units])
         codes, unit = quantised(inputs, sheet.magnitude_bits(signed))
         window = sheet.device.g_max - sheet.device.g_min
         lowest = sum(sheet.device.g_min * top / window * w for top, w in zip(scheme.tops, scheme.worths, strict=True))
         held = codes.sum(axis=1, dtype=np.float64) * (unit * np.float64(self.scale)) * (scheme.zero + lowest)
-        return (values - held[:, None]).astype(np.float32)
+        return np.asarray(values - held[:, None], np.float32)
 
     def _face(self, inputs: Single, time: float, mode: Mode, signed: bool, transposed: bool) -> Face:
         """The lines at ``time``, kept for the next read if nothing ages; a first batch sets the converters' ranges."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -62,10 +62,17 @@ class MacroSheet(Storage):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for rule in (self._pairs, self._sensed, self._driven, self._stored, self._coded):
-            if problem := rule():
-                raise ValueError(problem)
+        if problem := self.problem():
+            raise ValueError(problem)
         return self
+
+    def problem(self) -> str:
+        """What does not go together, or nothing."""
+        try:
+            rules = (self._pairs, self._sensed, self._driven, self._stored, self._coded)
+            return next((problem for rule in rules if (problem := rule())), "")
+        except ValueError as error:  # slices that cannot hold the weights
+            return str(error)
 
     def _pairs(self) -> str:
         if self.mapping == "offset":
@@ -107,7 +114,7 @@ class MacroSheet(Storage):
         return self.adc.range.misfit(self.sensing) or self.dac.misfit()
 
     def _stored(self) -> str:
-        step = self.scheme.footprint  # raises what the slices cannot hold
+        step = self.scheme.footprint
         self.code_levels(self.scheme)
         width = step.width * (1 + (self.subtraction == "unit"))
         if self.rows < step.height or self.columns < width:
@@ -152,6 +159,10 @@ class MacroSheet(Storage):
             self.signed_codes,
             self.pair == "rows",
         )
+
+    def storage(self) -> dict[str, Any]:
+        """What `Storage` says of it."""
+        return {name: getattr(self, name) for name in Storage.model_fields}
 
     @property
     def signed_codes(self) -> bool:

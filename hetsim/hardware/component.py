@@ -41,11 +41,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A stored matrix on a component: which one, and how many of the component's slots (tiles) it takes."""
+    """A stored matrix on a component: which one, how many of the component's slots (tiles) it takes, and whether it
+    is the tensor's transpose."""
 
     tensor: str
     version: int
     slots: int
+    transposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

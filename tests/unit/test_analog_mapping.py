@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,9 +45,9 @@ def test_gather_undoes_place(
     copies: int,
     apart: bool,
     on_rows: bool,
-    encoding: str,
+    encoding: Any,
 ) -> None:
-    plan = Scheme(encoding, (3,) * slices, copies, apart, True, on_rows)  # type: ignore[arg-type]
+    plan = Scheme(encoding, (3,) * slices, copies, apart, True, on_rows)
     assert len(set(plan.footprint.places)) == plan.cells == plan.footprint.height * plan.footprint.width
     tiling = Tiling(rows, columns, height, width, plan.footprint)
     cells = np.arange(1, plan.cells * rows * columns + 1).reshape(plan.cells, rows, columns)
