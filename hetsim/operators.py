@@ -186,10 +186,11 @@ def matrix_view(
         stored = b if b.constant else None
         return Matrix(math.prod(b.shape[1:]), b.shape[0] // groups, vectors, groups, stored)
     depth = a.shape[0 if kind == "Gemm" and attributes.get("transA") else -1]
-    for operand in (b, a):
+    for operand, flag, turned in ((b, "transB", True), (a, "transA", False)):  # as a left operand: (A B)' = B' A'
         if operand.constant and len(operand.shape) == 2 and not (a.constant and b.constant):
             columns = operand.size // depth
-            return Matrix(depth, columns, output.size // columns, 1, operand)
+            transposed = turned == bool(kind == "Gemm" and attributes.get(flag))
+            return Matrix(depth, columns, output.size // columns, 1, operand, transposed)
     if len(a.shape) < 2 or len(b.shape) < 2:
         return Matrix(depth, 1, output.size)
     groups = math.prod(output.shape[:-2])

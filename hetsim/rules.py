@@ -109,6 +109,17 @@ def pins_name_ops(scenario: Scenario, graphs: Sequence[Graph], system: System) -
             yield Problem(f"the pin {pattern!r} matches no op", hint, path=f"scheduler.pin.{pattern}")
 
 
+def layers_name_ops(scenario: Scenario, graphs: Sequence[Graph], system: System) -> Iterator[Problem]:
+    """Every layer of which a datasheet says how it is stored is an op or its stored tensor."""
+    ops = [op for graph in graphs for op in graph.ops]
+    names = {op.name for op in ops} | {t.name for op in ops for t in op.constants}
+    for name, sheet in scenario.parts.components.items():
+        for pattern in getattr(sheet, "layers", ()):
+            if not any(fnmatchcase(known, pattern) for known in names):
+                what = f"{pattern!r} is stored in a way of its own on {name!r}, but matches no op and no stored tensor"
+                yield Problem(what, did_you_mean(pattern, names), path=f"{_PARTS}.{name}.layers.{pattern}")
+
+
 def ops_can_run(scenario: Scenario, graphs: Sequence[Graph], system: System) -> Iterator[Problem]:
     """Every op is supported by a component to which it may go."""
     pin = scenario.scheduler.pin
@@ -148,5 +159,5 @@ def host_is_there(scenario: Scenario, graphs: Sequence[Graph], system: System) -
 
 
 GRAPHS: Sequence[Callable[[Scenario, Sequence[Graph], System], Iterator[Problem]]] = (
-    costs_name_components, pins_name_ops, ops_can_run, host_is_there, data_can_move,
+    costs_name_components, pins_name_ops, layers_name_ops, ops_can_run, host_is_there, data_can_move,
 )  # fmt: skip

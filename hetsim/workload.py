@@ -74,7 +74,8 @@ class Matrix:
     """An op seen as ``vectors`` products of a row vector with a stored matrix of ``rows`` x ``columns``.
 
     ``groups`` such matrices stand side by side in a grouped convolution. ``stored`` is the constant operand,
-    None when both operands move.
+    None when both operands move; ``transposed``: the matrix is its transpose, so that a part that can read both ways
+    stores it once for ops that use it as it is and ops that use it transposed.
     """
 
     rows: int
@@ -82,6 +83,7 @@ class Matrix:
     vectors: int
     groups: int = 1
     stored: Tensor | None = None
+    transposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +181,7 @@ def _sorted(name: str, ops: list[Op], inputs: Sequence[Tensor]) -> tuple[Op, ...
     for i, op in enumerate(ops):
         for tensor in op.outputs:
             if tensor.name in maker:
-                raise InputError.of(
-                    f"{name}: tensor {tensor.name!r} is written twice, last by op {op.name!r}"
-                )
+                raise InputError.of(f"{name}: tensor {tensor.name!r} is written twice, last by op {op.name!r}")
             maker[tensor.name] = i
     fed = {t.name for t in inputs}
     sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter()

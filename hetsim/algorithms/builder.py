@@ -47,9 +47,7 @@ class Builder:
         made = Tensor(name, _broadcast(inputs) if shape is None else shape, dtype or inputs[0].dtype)
         macs, element_ops = arithmetic(kind, attributes, inputs, (made,))
         view = matrix_view(kind, attributes, inputs, (made,))
-        self._ops.append(
-            Op(name, kind, tuple(inputs), (made,), attributes, None, macs, element_ops, view, exact)
-        )
+        self._ops.append(Op(name, kind, tuple(inputs), (made,), attributes, None, macs, element_ops, view, exact))
         return made
 
     def graph(self, outputs: Sequence[Tensor]) -> Graph:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hetsim.analog import conductance
 from hetsim.analog.crossbar import Crossbar
 from hetsim.analog.endurance import lifetime
+from hetsim.analog.layer import Layer
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import Tiling
 from hetsim.analog.programming import Programming
@@ -31,12 +32,18 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Matrices under one name (one for each group of a grouped operator), the numbers of the tiles that each takes,
-    and what writing them took."""
+    """Matrices under one name (one for each group of a grouped operator), the numbers of the tiles that each of their
+    crossbars takes, and what writing them took. ``transposed``: the caller's mark of which side is up."""
 
-    crossbars: tuple[Crossbar, ...]
+    layers: tuple[Layer, ...]
     tiles: tuple[tuple[int, ...], ...]
     written: Written
+    transposed: bool = False
+
+    @property
+    def crossbars(self) -> tuple[Crossbar, ...]:
+        """The crossbars of every layer, in the order of ``tiles``."""
+        return tuple(bar for layer in self.layers for bar in layer.crossbars)
 
 
 class Bank:
@@ -55,31 +62,42 @@ class Bank:
         self.stored: dict[Name, Stored] = {}
 
     def store(
-        self, name: Name, matrices: NDArray[Any], time: float, age: float = 0.0, preloaded: bool = False
+        self,
+        name: Name,
+        matrices: NDArray[Any],
+        time: float,
+        age: float = 0.0,
+        sheet: MacroSheet | None = None,
+        transposed: bool = False,
+        preloaded: bool = False,
     ) -> Stored:
         """Write matrices [G, K, N] that are ``age`` seconds old at ``time``, and return what was stored.
 
-        The oldest matrices make room. What is ``preloaded`` wears the cells, but is no part of the rate at which a
-        run wears them. Raises ValueError when there are not enough tiles at all.
+        ``sheet`` is the bank's own, or as a layer has it stored. The oldest matrices make room. What is ``preloaded``
+        wears the cells, but is no part of the rate at which a run wears them. Raises ValueError when there are not
+        enough tiles at all.
         """
-        tiling = self._sheet.tiling(*matrices.shape[1:])
-        self._make_room(len(matrices) * tiling.tiles)
+        sheet = self._sheet if sheet is None else sheet
+        tiling, arrays = sheet.tiling(*matrices.shape[1:]), sheet.replicas * sheet.arrays
+        self._make_room(len(matrices) * arrays * tiling.tiles)
         writing = self._writings[name] = self._writings.get(name, 0) + 1
-        crossbars: list[Crossbar] = []
+        layers: list[Layer] = []
         taken: list[tuple[int, ...]] = []
         placed = []
         for g, matrix in enumerate(matrices):
-            tiles = tuple(self._free.pop(0) for _ in range(tiling.tiles))
+            tiles = [tuple(self._free.pop(0) for _ in range(tiling.tiles)) for _ in range(arrays)]
             key = derive(self._key, "program", *name, g, writing)
-            crossbar = Crossbar.program(matrix, self._sheet, key, time - age, self._stuck(tiles, tiling))
-            placed.append(self._wear(crossbar, tiles, crossbar.pulses, preloaded))
-            crossbars.append(crossbar)
-            taken.append(tiles)
+            stuck = [self._stuck(each, tiling) for each in tiles]
+            keys = [[derive(self._key, "tile", t) for t in each] for each in tiles]
+            layers.append(Layer.program(matrix, sheet, key, time - age, stuck, keys))
+            for each, crossbar in zip(tiles, layers[-1].crossbars, strict=True):
+                placed.append(self._wear(crossbar, each, crossbar.pulses, preloaded))
+            taken += tiles
         every = np.concatenate(placed)
         seconds = self._programming.taken(every, self._sheet.device.write)
-        failures = sum(crossbar.cells.failures for crossbar in crossbars)
+        failures = sum(crossbar.cells.failures for layer in layers for crossbar in layer.crossbars)
         written = Written(seconds, float(every.sum(dtype=np.float64)), failures)
-        self.stored[name] = Stored(tuple(crossbars), tuple(taken), written)
+        self.stored[name] = Stored(tuple(layers), tuple(taken), written, transposed)
         return self.stored[name]
 
     def updated(self, name: Name, pulses: Sequence[NDArray[np.uint32]]) -> None:
@@ -130,7 +148,7 @@ class Bank:
         self, crossbar: Crossbar, tiles: tuple[int, ...], pulses: NDArray[np.uint32], preloaded: bool
     ) -> NDArray[np.uint32]:
         """Count pulses [2, K, N], return them in place; cells that die of them are stuck from now on."""
-        placed = crossbar.tiling.place(pulses, self._sheet.pair)
+        placed = crossbar.tiling.place(pulses)
         died = 0
         for tile, new in zip(tiles, placed, strict=True):
             had = self._pulses.setdefault(tile, np.zeros(self._shape, np.uint32))
@@ -168,4 +186,4 @@ class Bank:
             return None
         healthy = np.full(self._shape, np.nan, np.float32)
         placed = np.stack([healthy if found is None else found for found in maps])
-        return np.asarray(tiling.gather(placed, self._sheet.pair))
+        return np.asarray(tiling.gather(placed))

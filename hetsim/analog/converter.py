@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from hetsim.analog.device import Facts
-from hetsim.units import Energy, Ratio, Time
+from hetsim.units import Current, Energy, Ratio, Time, Voltage
 
 # pJ per conversion of a SAR converter in 32 nm, 4 to 10 bits [Shafiee 2016, Table I, as worked out by
 # hwcomponents-library]: only ratios to the datasheet's own point are used
@@ -44,12 +44,23 @@ class Range(Facts):
     ``max``: the largest signal that the rows in use can give, so that nothing clips. ``fraction``: that times
     ``fraction``. ``calibrated``: the ``percentile`` of the magnitudes of the signals, zeros left out, in the first
     batch of vectors that the tile reads. ``unit``: one code for each conductance step and input unit, as an exact
-    integer product wants it.
+    integer product wants it. ``given``: the ``current`` of one integration or, sensing voltage or charge, the
+    ``voltage`` of a line.
     """
 
-    policy: Literal["max", "fraction", "calibrated", "unit"] = "max"
+    policy: Literal["max", "fraction", "calibrated", "unit", "given"] = "max"
     fraction: Ratio = Field(default=1.0, gt=0)
     percentile: float = Field(default=99.9, gt=0, le=100)
+    current: Current | None = Field(default=None, gt=0)
+    voltage: Voltage | None = Field(default=None, gt=0)
+
+    def misfit(self, sensing: str) -> str:
+        """Why the range does not suit what is sensed, or nothing."""
+        wanted = "current" if sensing == "current" else "voltage"
+        given = [name for name in ("current", "voltage") if getattr(self, name) is not None]
+        if given != ([wanted] if self.policy == "given" else []):
+            return f"a given range is the full scale of the {wanted} that is sensed, and needs policy: given"
+        return ""
 
 
 class AdcSheet(Facts):
@@ -64,6 +75,14 @@ class AdcSheet(Facts):
     reference: ReferencePoint
     columns: int = Field(ge=1)
     range: Range = Range()
+    offset: Ratio = Field(default=0.0, ge=0)
+    gain: Ratio = Field(default=0.0, ge=0, lt=1)
+    inl: Ratio = Field(default=0.0, ge=0)
+
+    @property
+    def exact(self) -> bool:
+        """Whether rounding and clipping are all that it does."""
+        return self.offset == self.gain == self.inl == 0
 
     @property
     def energy(self) -> float:
@@ -94,12 +113,21 @@ class DacSheet(Facts):
 
     ``bits`` of the input are applied in one pass, each pass converted once: 1 is bit-serial. A pass of several bits
     is either one voltage out of 2**bits (``amplitude``), or full pulses, the n-th bit's integrated 2**(n-1) times
-    (``pulses``). ``energy`` is per row and word-line pulse, whatever the bit.
+    (``pulses``). ``energy`` is per row and word-line pulse, whatever the bit. Each row's driver has a gain error of its
+    own and, when it makes amplitudes, an offset: ``gain`` and ``offset`` are their standard deviations, as shares of
+    the full voltage.
     """
 
     bits: int = Field(default=1, ge=1, le=12)
     encoding: Literal["amplitude", "pulses"] = "pulses"
     energy: Energy = Field(ge=0)
+    offset: Ratio = Field(default=0.0, ge=0)
+    gain: Ratio = Field(default=0.0, ge=0, lt=1)
+
+    def misfit(self) -> str:
+        """What the encoding does not know, or nothing."""
+        switched = self.offset > 0 and self.encoding == "pulses"
+        return "pulses are switched: an offset needs encoding: amplitude" if switched else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hetsim.analog import conductance
+from hetsim.analog import conductance, residue
 from hetsim.analog.conductance import Cells
 from hetsim.analog.drive import Codes, Single, quantised
-from hetsim.analog.lines import Layout, Lines
+from hetsim.analog.face import Face, face, grouped, spread_out
 from hetsim.analog.macro import MacroSheet
-from hetsim.analog.mapping import codes_to_pairs, weights_to_codes
-from hetsim.analog.readout import Readers
-from hetsim.analog.sensing import Sensed, full_scale, sense
+from hetsim.analog.mapping import codes_to_levels, levels_to_conductances, weights_to_codes
+from hetsim.analog.mismatch import mismatch
+from hetsim.analog.sensing import Array, full_scale, sense
+from hetsim.keys import key as derive
 
 Mode = Literal["analog", "ideal"]
 
@@ -24,72 +26,117 @@ Mode = Literal["analog", "ideal"]
 class Reading:
     """Products of M vectors with a stored matrix: ``values`` float32 [M, N].
 
-    ``joules`` were dissipated in the cells; of ``conversions``, ``clipped`` were beyond the converters' range.
+    ``joules`` were dissipated in the cells; of ``conversions``, ``clipped`` were beyond the converters' range. Of the
+    sums that an AN code ``checked``, ``wrong`` were no multiple of A, and corrected.
     """
 
     values: Single
     joules: float
     conversions: int
     clipped: int
+    checked: int = 0
+    wrong: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Face:
-    """What a read needs of the cells at one age: ``rows`` [K] siemens on each word line."""
+class _Kept:
+    """A face, with the mode, age, side and largest input it was ``asked`` for, and what it was made from: it holds as
+    long as these stay as they are."""
 
-    mode: Mode
-    age: float | None
+    asked: tuple[Mode, float | None, bool, int]
     cells: Cells
     correction: NDArray[np.float64]
-    readers: Readers
-    rows: NDArray[np.float64]
+    face: Face
 
 
 class Crossbar:
     """One stored matrix over the tiles that it takes.
 
-    ``codes`` int16 [K, N] are its integer weights, each worth ``scale``; ``cells`` [2, K, N] the positive and the
-    negative cells; ``pulses`` [2, K, N] what writing them took; ``time``, in seconds, when that was done.
-    ``correction`` [tiles down, tiles across] multiplies what each tile's converters say; ``reads`` [K] counts the
-    integrations at full voltage that the cells on each word line have seen.
+    ``codes`` int16 [K, N] are its integer weights, each worth ``scale``, and zeros in the unit columns of its
+    ``tiling``; ``cells`` [P, K, N] the cells of each weight, in the order of `Scheme`; ``pulses`` [P, K, N] what
+    writing them took; ``time``, in seconds, when that was done. ``correction`` [tiles down, tiles across] multiplies
+    what each tile gives. ``tiles`` are the keys of the crossbars on which it is, which decide their converters' errors.
+    ``reads`` [K] and ``reads_across`` [N] count the integrations at full voltage that the cells on each word line, and
+    in transposed reads on each bit line, have seen.
     """
 
     def __init__(
-        self, sheet: MacroSheet, codes: Codes, scale: float, cells: Cells, pulses: NDArray[np.uint32], time: float
+        self,
+        sheet: MacroSheet,
+        codes: Codes,
+        scale: float,
+        cells: Cells,
+        pulses: NDArray[np.uint32],
+        time: float,
+        tiles: Sequence[int] = (),
     ) -> None:
         self.sheet, self.codes, self.scale = sheet, codes, scale
         self.cells, self.pulses, self.time = cells, pulses, time
-        self.tiling = sheet.tiling(*codes.shape)
+        units = int(sheet.subtraction == "unit")
+        width = sheet.columns // sheet.scheme.footprint.width
+        self.tiling = sheet.tiling(len(codes), codes.shape[1] - units * -(-codes.shape[1] // width))
+        self.tiles = tuple(tiles) or tuple(range(self.tiling.tiles))
         self.correction = np.ones((self.tiling.down, self.tiling.across))
-        self.reads = np.zeros(self.tiling.rows)
-        self._layout = Layout(self.tiling, (1.0, -1.0) if sheet.lines == 2 else (1.0,))
-        self._full_scale: dict[Mode, NDArray[np.float64]] = {}
-        self._last: _Face | None = None
+        self.reads, self.reads_across = np.zeros(self.tiling.rows), np.zeros(self.tiling.columns)
+        self._full_scale: dict[str, NDArray[np.float64]] = {}
+        self._last: _Kept | None = None
 
     @classmethod
     def program(
-        cls, weights: ArrayLike, sheet: MacroSheet, key: int, time: float = 0.0, stuck: ArrayLike | None = None
+        cls,
+        weights: ArrayLike,
+        sheet: MacroSheet,
+        key: int,
+        time: float = 0.0,
+        stuck: ArrayLike | None = None,
+        tiles: Sequence[int] | None = None,
     ) -> Self:
-        """Store ``weights`` [K, N]; ``stuck`` [2, K, N] holds the siemens of cells that cannot be written, else NaN.
+        """Store ``weights`` [K, N]; ``stuck`` [P, K, N] holds the siemens of cells that cannot be written, else NaN.
 
-        Raises ValueError for weights that are not a finite matrix.
+        ``tiles`` are the keys of the crossbars that it takes (default: drawn from ``key``). Raises ValueError for
+        weights that are not a finite matrix.
         """
         matrix = np.asarray(weights, dtype=np.float64)
         if matrix.ndim != 2 or 0 in matrix.shape or not np.isfinite(matrix).all():
             raise ValueError(f"weights must be a matrix of finite numbers, found shape {matrix.shape}")
-        codes, scale = weights_to_codes(matrix, sheet.device.levels)
-        target = codes_to_pairs(codes, sheet.device.g_min, sheet.device.step)
+        scheme, device = sheet.scheme, sheet.device
+        tiling = sheet.tiling(*matrix.shape)
+        codes, scale = weights_to_codes(matrix, sheet.code_levels(scheme), sheet.an_code or 1)
+        codes = tiling.spread(codes)
+        asked = levels_to_conductances(codes_to_levels(codes, scheme), scheme, device.g_min, device.g_max)
+        target = device.nearest(asked)
         faults = None if stuck is None else np.asarray(stuck, dtype=np.float32)
-        cells = conductance.program(sheet.device, target, key, faults, sheet.adc.bits)
+        cells = conductance.program(device, target, key, faults, sheet.adc.bits)
         assert cells.pulses is not None, "programming counts pulses"
-        return cls(sheet, codes, scale, cells, cells.pulses, time)
+        where = tiles if tiles is not None else [derive(key, "tile", t) for t in range(tiling.tiles)]
+        return cls(sheet, codes, scale, cells, cells.pulses, time, where)
+
+    @property
+    def columns(self) -> int:
+        """Columns of the matrix, without those of units."""
+        return len(self.tiling.outputs())
 
     def conductances(self, time: float, mode: Mode = "analog") -> Single:
-        """Siemens of all cells [2, K, N] at ``time`` seconds: the targets in mode ``ideal``."""
+        """Siemens of all cells [P, K, N] at ``time`` seconds: the targets in mode ``ideal``."""
         if mode == "ideal":
             return self.cells.target
-        reads = self.reads[:, None] if self.sheet.device.disturb is not None else 0.0
+        disturbed = self.sheet.device.disturb is not None
+        reads = self.reads[:, None] + self.reads_across if disturbed else 0.0
         return conductance.conductance(self.sheet.device, self.cells, time - self.time, None, reads)
+
+    def read_back(self, time: float, key: int, mode: Mode = "analog") -> NDArray[np.float64]:
+        """The matrix [K, N] that the cells hold, as one read of each of them shows it, with its noise."""
+        cells = self.conductances(time, mode).astype(np.float64)
+        if mode == "analog" and self.sheet.device.read_noise is not None:
+            sigma = conductance.read_sigma(self.sheet.device, cells, time - self.time)
+            cells += sigma * conductance.generator(key, "read back").standard_normal(cells.shape)
+        scheme = self.sheet.scheme
+        split = cells.reshape(*scheme.shape, *cells.shape[1:]).mean(axis=1)
+        signed = split[:, 0] - split[:, 1] if scheme.polarities == 2 else split[:, 0] - self.sheet.device.g_min
+        tops, worths = np.array(scheme.tops), np.array(scheme.worths)
+        step = (self.sheet.device.g_max - self.sheet.device.g_min) / tops
+        held = np.einsum("s,skn->kn", worths / step, signed) - scheme.zero
+        return np.asarray(self.scale * held[:, self.tiling.outputs()])
 
     def mvm(
         self,
@@ -100,70 +147,110 @@ class Crossbar:
         *,
         signed: bool | None = None,
         first: int = 0,
+        transposed: bool = False,
     ) -> Reading:
-        """Products of the rows of ``x`` [M, K] with the stored matrix, read at ``time`` seconds.
+        """Products of the rows of ``x`` [M, K] with the stored matrix, read at ``time`` seconds; ``transposed``, of
+        rows [M, N] with its transpose.
 
         Each vector is quantised with a scale of its own, so that a product does not depend on what else is in the
         batch. ``signed`` inputs have one magnitude bit less (by default: when ``x`` has negative numbers). Mode
         ``ideal`` keeps the quantisation of weights, inputs and converters and leaves out programming error, ageing,
-        noise and stuck cells. Noise comes from ``key`` and the index of the vector, counted from ``first``. Raises
-        ValueError for numbers that cannot be applied.
+        noise, stuck cells and converter errors. Noise comes from ``key`` and the index of the vector, counted from
+        ``first``. Raises ValueError for numbers that cannot be applied.
         """
-        inputs = np.asarray(x, dtype=np.float32)
-        if inputs.ndim != 2 or len(inputs) == 0 or inputs.shape[1] != self.tiling.rows:
-            raise ValueError(f"vectors of {self.tiling.rows} numbers are expected, found shape {inputs.shape}")
-        if not np.isfinite(inputs).all():
-            raise ValueError("inputs must be finite numbers")
+        inputs = self._checked(x, transposed)
         negative = bool((inputs < 0).any())
         signed = negative if signed is None else signed
         if negative and not signed:
             raise ValueError("unsigned inputs are expected, found negative numbers")
-        face = self._face(inputs, time, mode, signed)
-        found = face.readers.read(inputs, signed, key, first)
-        if mode == "analog":
-            self.reads += found.driven
-        joules = self.sheet.pulse_energy * (float((found.driven * face.rows).sum()) - found.saved)
-        return Reading(found.values, joules, self.conversions(len(inputs), signed), found.clipped)
+        sheet = self.sheet
+        at = self._face(inputs, time, mode, signed, transposed, key)
+        checked = wrong = 0
+        if sheet.an_code is None:
+            read = at.readers.read(inputs, signed, key, first)
+            values, driven, saved, clipped = read.values, read.driven, read.saved, read.clipped
+        else:
+            codes, unit = quantised(inputs, sheet.magnitude_bits(signed))
+            sums = residue.read(sheet, residue.parts(at), codes, signed, key, first)
+            values = (sums.values * (unit[:, None] * np.float64(self.scale))).astype(np.float32)
+            driven, saved, clipped, checked, wrong = sums.driven, sums.saved, sums.clipped, sums.checked, sums.wrong
+        if mode == "analog" and transposed:
+            self.reads_across += driven
+        elif mode == "analog":
+            self.reads += driven
+        joules = sheet.pulse_energy * (float((driven * at.rows).sum()) - saved)
+        values = self._without_zero(values, inputs, signed, transposed)
+        conversions = self.conversions(len(inputs), signed, transposed)
+        return Reading(values, joules, conversions, clipped, checked, wrong)
 
-    def conversions(self, vectors: int, signed: bool) -> int:
+    def conversions(self, vectors: int, signed: bool, transposed: bool = False) -> int:
         """Conversions that the products of so many vectors take."""
-        passes = len(self.sheet.passes(signed))
-        return vectors * passes * self.tiling.down * self.tiling.columns * self.sheet.lines
+        return vectors * self.sheet.conversions(self.tiling, signed, transposed)
 
-    def _face(self, inputs: Single, time: float, mode: Mode, signed: bool) -> _Face:
+    def _checked(self, x: ArrayLike, transposed: bool) -> Single:
+        inputs = np.asarray(x, dtype=np.float32)
+        length = self.columns if transposed else self.tiling.rows
+        if transposed and not self.sheet.bidirectional:
+            raise ValueError("a transposed read needs a bidirectional macro")
+        if inputs.ndim != 2 or len(inputs) == 0 or inputs.shape[1] != length:
+            raise ValueError(f"vectors of {length} numbers are expected, found shape {inputs.shape}")
+        if not np.isfinite(inputs).all():
+            raise ValueError("inputs must be finite numbers")
+        return np.asarray(self.tiling.spread(inputs)) if transposed else inputs
+
+    def _without_zero(self, values: Single, inputs: Single, signed: bool, transposed: bool) -> Single:
+        """Take off what cells hold for the code 0: what the unit column of each tile shows, or, from input codes,
+        what the periphery knows."""
+        scheme, sheet = self.sheet.scheme, self.sheet
+        if scheme.polarities == 2:
+            return values
+        if sheet.subtraction == "unit" and not transposed:
+            outputs = self.tiling.outputs()
+            units = outputs // self.tiling.width * self.tiling.width
+            return np.asarray(values[:, outputs] - values[:, units])
+        codes, unit = quantised(inputs, sheet.magnitude_bits(signed))
+        window = sheet.device.g_max - sheet.device.g_min
+        lowest = sum(sheet.device.g_min * top / window * w for top, w in zip(scheme.tops, scheme.worths, strict=True))
+        held = codes.sum(axis=1, dtype=np.float64) * (unit * np.float64(self.scale)) * (scheme.zero + lowest)
+        return np.asarray(values - held[:, None], np.float32)
+
+    def _face(self, inputs: Single, time: float, mode: Mode, signed: bool, transposed: bool, key: int) -> Face:
         """The lines at ``time``, kept for the next read if nothing ages; a first batch sets the converters' ranges."""
-        device = self.sheet.device
+        device, sheet = self.sheet.device, self.sheet
         age = None if mode == "ideal" or device.static else max(time - self.time, device.reference_age)
+        top = max(p.top for p in sheet.passes(signed)) if sheet.dac.offset else 1
         last = self._last
         same = last is not None and last.cells is self.cells and last.correction is self.correction
-        if same and last is not None and (last.mode, last.age) == (mode, age) and device.disturb is None:
-            return last
-        actual = self.conductances(time, mode)
-        variances = None
-        if mode == "analog" and device.read_noise is not None:
-            variances = conductance.read_sigma(device, actual, time - self.time, self.cells) ** 2
-        sensed = sense(self.sheet, self.tiling, actual, self.cells.target, variances)
-        if mode not in self._full_scale:
-            codes, _ = quantised(inputs, self.sheet.magnitude_bits(signed))
-            self._full_scale[mode] = full_scale(self.sheet, self.tiling, sensed, codes, signed)
-        rows = actual.sum(axis=(0, 2), dtype=np.float64)
-        lines = self._lines(sensed, self._full_scale[mode], mode)
-        self._last = _Face(
-            mode, age, self.cells, self.correction, Readers(self.sheet, self._layout, lines, self.scale), rows
-        )
-        return self._last
+        lasting = device.disturb is None and not (mode == "analog" and device.noisy("inference"))
+        if same and last is not None and last.asked == (mode, age, transposed, top) and lasting:
+            return last.face
+        array = self._array(time, mode, transposed, key)
+        sensed = sense(sheet, array)
+        groups = grouped(sheet, self.tiling, transposed)
+        side = mode + " transposed" * transposed
+        if side not in self._full_scale:
+            codes, _ = quantised(inputs, sheet.magnitude_bits(signed))
+            self._full_scale[side] = full_scale(sheet, array, sensed, codes, signed, groups)
+        correction = self.correction if mode == "analog" else np.ones_like(self.correction)
+        correction = correction.T if transposed else correction
+        correction = np.repeat(correction, groups, axis=0)[: array.tiling.down]
+        found = face(sheet, array, sensed, self._full_scale[side], correction, self.scale, top)
+        self._last = _Kept((mode, age, transposed, top), self.cells, self.correction, found)
+        return found
 
-    def _lines(self, sensed: Sensed, scale: NDArray[np.float64], mode: Mode) -> Lines:
-        layout, down = self._layout, self.tiling.down
-        tiles = np.arange(self.tiling.columns) // self.tiling.width
-        lsb = (scale / self.sheet.adc.codes(self.sheet.lines == 1)[1])[:, None, tiles]
-        noiseless = np.zeros((down, layout.count, 0, 16, layout.width), np.float32)
-        grounded = np.zeros((down, layout.count, 0))
-        return Lines(
-            layout.tables(sensed.signals),
-            noiseless if sensed.variances is None else layout.tables(sensed.variances),
-            layout.columns(np.broadcast_to(1 / lsb, sensed.gain.shape).astype(np.float32)),
-            layout.columns(lsb * sensed.gain * (self.correction[:, None, tiles] if mode == "analog" else 1.0)),
-            grounded if sensed.power is None else layout.columns(sensed.power),
-            layout.shares,
-        )
+    def _array(self, time: float, mode: Mode, transposed: bool, key: int) -> Array:
+        """The cells as a read from one side meets them; ``key`` draws the noise that lasts for the whole read."""
+        sheet, device = self.sheet, self.sheet.device
+        actual, target = self.conductances(time, mode), self.cells.target
+        variances = errors = None
+        if mode == "analog":
+            actual = conductance.perturbed(device, actual, time - self.time, key, self.tiles[0], self.cells)
+            if device.noisy("sample"):
+                variances = conductance.read_sigma(device, actual, time - self.time, self.cells) ** 2
+            errors = mismatch(sheet, self.tiling, self.tiles, transposed)
+        tiling = sheet.reading(self.tiling, transposed)
+        errors = spread_out(errors, grouped(sheet, self.tiling, transposed), tiling.down)
+        if transposed:
+            actual, target = actual.transpose(0, 2, 1), target.transpose(0, 2, 1)
+            variances = None if variances is None else variances.transpose(0, 2, 1)
+        return Array(tiling, actual, target, variances, errors)

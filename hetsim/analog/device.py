@@ -144,16 +144,15 @@ class DeviceSheet(Facts):
         """How much faster relaxation and drift run at a temperature in kelvin than as measured."""
         return 1.0 if self.activation is None else self.activation.acceleration(temperature)
 
-    def targets(self, codes: Array) -> Array:
-        """Siemens, float32, that level numbers from 0 to levels - 1 ask for; same shape.
+    def nearest(self, asked: Array) -> Array:
+        """The conductance that programming aims at where so many siemens, float32, are asked for: same shape.
 
-        Level k asks for ``g_min + k step``; where conductances are given, it gets the nearest of them.
+        What is asked for, or where conductances are given, the nearest of them.
         """
         import numpy as np
 
-        asked = self.g_min + self.step * np.asarray(codes)
         if not self.conductances:
-            return asked.astype(np.float32)
+            return asked
         given = np.array(self.conductances)
         middles = (given[1:] + given[:-1]) / 2
         return given.astype(np.float32)[np.searchsorted(middles, asked)]

@@ -14,12 +14,14 @@ Single = NDArray[np.float32]
 Codes = NDArray[np.int16]
 
 
-def quantised(inputs: Single, bits: int) -> tuple[Codes, Single]:
+def quantised(inputs: Single, bits: int, unit: float | None = None) -> tuple[Codes, Single]:
     """Codes of vectors [M, K] with a magnitude of so many bits, and the number that one code unit stands for [M].
 
     Each vector has a scale of its own: its largest magnitude becomes the highest code. Numbers too small for a scale
-    that is a normal float count as zeros.
+    that is a normal float count as zeros. With a ``unit`` they are codes already, each worth that.
     """
+    if unit is not None:
+        return inputs.astype(np.int16), np.full(len(inputs), unit, np.float32)
     scale = np.abs(inputs).max(axis=1, initial=0) / np.float32(2**bits - 1)
     scale = np.where(scale >= np.finfo(np.float32).tiny, scale, np.float32(1.0))
     return np.rint(inputs / scale[:, None]).astype(np.int16), scale

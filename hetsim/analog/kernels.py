@@ -199,9 +199,22 @@ def _square_amplitude(sample: Any, bits: int, power: Any) -> float:
 
 
 @_compiled(inline="always")
-def _digitise(sample: Any, inverse_lsb: Any, limits: Any, weight: Any, total: Any) -> int:
-    """Round a sample [B] to codes, clip them and add ``weight`` times each to ``total``; returns how many clipped."""
+def _digitise(sample: Any, tile: Any, limits: Any, weight: Any, total: Any) -> int:
+    """Round a sample [B] to codes, clip them and add ``weight`` times each to ``total``; returns how many clipped.
+
+    Where the converters of the ``tile`` err, each adds its offset, and its bow times a parabola over either half.
+    """
+    inverse_lsb, _, offset, bow = tile
     low, high, clipped = limits[0], limits[1], _i32(0)
+    if offset.shape[0] > 0:
+        for j in range(sample.shape[0]):
+            u = sample[j] * inverse_lsb[j]
+            v = min(abs(u) / high, _f32(1.0))
+            q = _f32(4.0) * v * (_f32(1.0) - v)
+            code = np.floor(u + (offset[j] + (bow[j] * q if u >= 0 else -bow[j] * q)) + _f32(0.5))
+            clipped += _i32(code < low) + _i32(code > high)
+            total[j] += weight * np.float64(min(max(code, low), high))
+        return int(clipped)
     for j in range(sample.shape[0]):
         code = np.floor(sample[j] * inverse_lsb[j] + _f32(0.5))
         clipped += _i32(code < low) + _i32(code > high)
@@ -213,19 +226,21 @@ def _digitise(sample: Any, inverse_lsb: Any, limits: Any, weight: Any, total: An
 def _convert(
     sums: Any, spreads: Any, used: Any, planes: Any, drive: Any, tile: Any, seed: Any, scratch: Any
 ) -> tuple[int, float]:
-    """All conversions of a vector at a ``tile`` (codes per signal [B], power [B]): their total is left in ``scratch``.
+    """All conversions of a vector at a ``tile`` (codes per signal, power, offset and bow [B]): their total is left in
+    ``scratch``.
 
     ``planes``: rows of ``sums`` [n, B] and of their variances ``spreads``, none without noise, at which the vector's
     begin. Returns how many conversions clipped, and the squares of the signals weighted by the power that they save.
     """
-    inverse_lsb, power = tile
+    _, power, offset, _ = tile
     sample, variance, noise, total = scratch
     clipped, squares = 0, 0.0
     total[:] = 0.0
     for i in range(drive.passes.shape[0]):
         step = drive.passes[i]
         begin, end, other = planes[0] + step.begin, planes[0] + step.end, step.apart
-        if not (_any(used, begin, end) or (other and _any(used, begin + other, end + other))):
+        driven = _any(used, begin, end) or (other and _any(used, begin + other, end + other))
+        if not driven and offset.shape[0] == 0:
             continue  # nothing driven: no current, no noise, code zero
         sample[:] = _f32(0.0)
         _weigh(sums, begin, end, _f32(2.0), _f32(1.0), sample)
@@ -244,7 +259,7 @@ def _convert(
             normals(mix(seed + _u64(i + 1) * _GOLDEN), noise)
             for j in range(sample.shape[0]):
                 sample[j] += np.sqrt(variance[j]) * noise[j]
-        clipped += _digitise(sample, inverse_lsb, drive.limits, step.weight, total)
+        clipped += _digitise(sample, tile, drive.limits, step.weight, total)
     return clipped, squares
 
 
@@ -282,7 +297,7 @@ def _read_block(
         if noisy:
             rows = squares[r, begin * spread_planes : (begin + vectors) * spread_planes]
             _sum_planes(rows, lines.variances[r, block], spreads, ignored)
-        tile = (lines.inverse_lsb[r, block], lines.power[r, block])
+        tile = (lines.inverse_lsb[r, block], lines.power[r, block], lines.offset[r, block], lines.bow[r, block])
         for v in range(vectors):
             seed = mix(seeds[v] + _u64(r * lines.tables.shape[1] + block + 1) * _GOLDEN)
             clips, square = _convert(sums, spreads, used, (v * planes, v * spread_planes), drive, tile, seed, scratch)

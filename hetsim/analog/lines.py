@@ -20,7 +20,8 @@ class Lines(NamedTuple):
     one input unit; ``variances`` likewise for the noise of one read, without groups when there is none;
     ``inverse_lsb`` float32 and ``gain`` float64 [tiles down, blocks, B]: codes per unit of signal, and output per
     code; ``power`` float64 likewise: weight of squared signals, without lines when they are not wanted; ``shares``
-    float64 [L]: what each of the L lines of an output, which stand B/L apart, counts in it.
+    float64 [L]: what each of the L lines of an output, which stand B/L apart, counts in it. ``offset`` and ``bow``
+    float32 [tiles down, blocks, B]: errors of the converters in codes, without lines when there are none.
     """
 
     tables: NDArray[np.float32]
@@ -29,6 +30,8 @@ class Lines(NamedTuple):
     gain: NDArray[np.float64]
     power: NDArray[np.float64]
     shares: NDArray[np.float64]
+    offset: NDArray[np.float32]
+    bow: NDArray[np.float32]
 
 
 class Layout:
@@ -42,6 +45,7 @@ class Layout:
         lines = len(shares)
         self.count = -(-tiling.columns * lines // BLOCK)
         align = max(1, 16 // lines)
+        align += align * lines % 2  # blocks are of even width
         self.apart = -(-tiling.columns // (self.count * align)) * align  # outputs of a block, padded
         self.width = self.apart * lines
         self.groups = -(-tiling.tallest // 16) * 4  # groups of four rows, padded to a multiple of four

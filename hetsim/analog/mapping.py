@@ -1,27 +1,35 @@
-"""Mapping: a matrix of numbers as integer weights, differential pairs of cells, and tiles of crossbars."""
+"""Mapping: a matrix of numbers as integer weights, digits on cells, and tiles of crossbars."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hetsim.analog.scheme import Footprint, Scheme
+
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[Any]]
+
+ONE = Footprint(1, 1, ((0, 0),))
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
     """A matrix of ``rows`` x ``columns`` weights over tiles that hold ``height`` x ``width`` weights each.
 
-    Tiles are filled from the first row and column on; tile ``(r, c)`` has number ``r * across + c``.
+    Tiles are filled from the first row and column on; tile ``(r, c)`` has number ``r * across + c``. A weight takes
+    the cells of its ``footprint``. The first ``units`` columns of each tile, which ``columns`` counts, hold no
+    weights of the matrix but what is subtracted from the others.
     """
 
     rows: int
     columns: int
     height: int
     width: int
+    footprint: Footprint = ONE
+    units: int = 0
 
     @property
     def down(self) -> int:
@@ -56,61 +64,90 @@ class Tiling:
         """Columns of weights in each tile across."""
         return tuple(min(self.width, self.columns - c * self.width) for c in range(self.across))
 
-    def place(self, cells: Array, pair: str) -> Array:
-        """Cells [2, rows, columns] at their places: [tiles, rows, columns of a crossbar in use], zeros elsewhere.
-
-        ``pair`` says where the two cells of a weight stand side by side: on ``columns`` or on ``rows``.
-        """
+    def spread(self, matrix: Array) -> Array:
+        """A matrix with columns of zeros where its tiles' unit columns stand."""
         import numpy as np
 
-        tall, wide = self.tallest, self.widest
-        full = np.zeros((2, self.down * tall, self.across * wide), cells.dtype)
-        for r in range(self.down):
-            block = cells[:, r * self.height : (r + 1) * self.height]
-            for c in range(self.across):
-                part = block[:, :, c * self.width : (c + 1) * self.width]
-                full[:, r * tall : r * tall + part.shape[1], c * wide : c * wide + part.shape[2]] = part
-        split = full.reshape(2, self.down, tall, self.across, wide)
-        order = (1, 3, 2, 4, 0) if pair == "columns" else (1, 3, 2, 0, 4)
-        shape = (tall, 2 * wide) if pair == "columns" else (2 * tall, wide)
-        return split.transpose(order).reshape(self.tiles, *shape)
+        if not self.units:
+            return matrix
+        whole = np.zeros((len(matrix), self.columns), matrix.dtype)
+        whole[:, self.outputs()] = matrix
+        return whole
 
-    def gather(self, placed: Array, pair: str) -> Array:
-        """The inverse of `place`: cells [2, rows, columns] from [tiles, rows, columns of a crossbar]."""
+    def outputs(self) -> Array:
+        """Columns that hold weights."""
         import numpy as np
 
-        tall, wide = self.tallest, self.widest
-        if pair == "columns":
-            used = placed[:, :tall, : 2 * wide].reshape(self.down, self.across, tall, wide, 2)
-            split = used.transpose(4, 0, 2, 1, 3)
-        else:
-            used = placed[:, : 2 * tall, :wide].reshape(self.down, self.across, tall, 2, wide)
-            split = used.transpose(3, 0, 2, 1, 4)
-        cells = np.empty((2, self.rows, self.columns), placed.dtype)
-        for r in range(self.down):
-            for c in range(self.across):
-                block = cells[:, r * self.height : (r + 1) * self.height, c * self.width : (c + 1) * self.width]
-                block[:] = split[:, r, : block.shape[1], c, : block.shape[2]]
+        every = np.arange(self.columns)
+        return np.asarray(every[every % self.width >= self.units])
+
+    def place(self, cells: Array) -> Array:
+        """Cells [P, rows, columns] at their places: [tiles, rows, columns of a crossbar in use], zeros elsewhere."""
+        import numpy as np
+
+        tall, wide, step = self.tallest, self.widest, self.footprint
+        placed = np.zeros((self.tiles, tall * step.height, wide * step.width), cells.dtype)
+        for tile, block in enumerate(self._blocks(cells)):
+            for part, (i, j) in zip(block, step.places, strict=True):
+                at = placed[tile, i :: step.height, j :: step.width]
+                at[: part.shape[0], : part.shape[1]] = part
+        return placed
+
+    def gather(self, placed: Array) -> Array:
+        """The inverse of `place`: cells [P, rows, columns] from [tiles, rows, columns of a crossbar]."""
+        import numpy as np
+
+        step = self.footprint
+        cells = np.empty((len(step.places), self.rows, self.columns), placed.dtype)
+        for tile, block in enumerate(self._blocks(cells)):
+            for part, (i, j) in zip(block, step.places, strict=True):
+                part[:] = placed[tile, i :: step.height, j :: step.width][: part.shape[0], : part.shape[1]]
         return cells
 
+    def _blocks(self, cells: Array) -> list[Array]:
+        """The cells of each tile, as views."""
+        rows = [slice(r * self.height, (r + 1) * self.height) for r in range(self.down)]
+        columns = [slice(c * self.width, (c + 1) * self.width) for c in range(self.across)]
+        return [cells[:, row, column] for row in rows for column in columns]
 
-def weights_to_codes(weights: Array, levels: int) -> tuple[Array, float]:
+
+def weights_to_codes(weights: Array, levels: int, multiple: int = 1) -> tuple[Array, float]:
     """Signed integer codes of a matrix, from -(levels - 1) to levels - 1, and the weight of one code.
 
     One scale for the whole matrix: its largest magnitude becomes the highest code. Numbers too small for a scale
-    that is a normal float count as zeros.
+    that is a normal float count as zeros. Codes are times ``multiple``, and each worth so much less.
     """
     import numpy as np
 
     scale = float(np.max(np.abs(weights), initial=0.0)) / (levels - 1)
     scale = scale if scale >= np.finfo(np.float64).tiny else 1.0
-    return np.rint(weights / scale).astype(np.int16), scale
+    codes = np.rint(weights / scale).astype(np.int16)
+    return (codes, scale) if multiple == 1 else (codes * np.int16(multiple), scale / multiple)
 
 
-def codes_to_pairs(codes: Array, g_min: float, step: float) -> Array:
-    """Target conductances [2, rows, columns] of codes: the positive cell holds max(code, 0) steps, the negative
-    one max(-code, 0), both above ``g_min``."""
+def codes_to_levels(codes: Array, scheme: Scheme) -> Array:
+    """Level of each cell, int32 [P, rows, columns]: 0 is the lowest conductance, the slice's top the highest."""
     import numpy as np
 
-    levels = np.stack([np.maximum(codes, 0), np.maximum(-codes, 0)])
-    return (g_min + step * levels).astype(np.float32)
+    slices, copies, polarities = scheme.shape
+    held = codes.astype(np.int32) + scheme.zero
+    levels = np.empty((slices, copies, polarities, *codes.shape), np.int32)
+    for s, (worth, top) in enumerate(zip(scheme.worths, scheme.tops, strict=True)):
+        digit = np.abs(held) // worth % (top + 1)
+        signed = digit * np.sign(held)
+        for q in range(polarities):
+            own = signed * (1, -1)[q]
+            levels[s, :, q] = (top + own) // 2 if scheme.encoding == "two_sided" else np.maximum(own, 0)
+    return levels.reshape(scheme.cells, *codes.shape)
+
+
+def levels_to_conductances(levels: Array, scheme: Scheme, g_min: float, g_max: float) -> Array:
+    """Target conductances of cells, float32 [P, rows, columns]: each slice uses the whole window."""
+    import numpy as np
+
+    each = scheme.cells // len(scheme.tops)
+    target = np.empty(levels.shape, np.float32)
+    for s, top in enumerate(scheme.tops):
+        own = slice(s * each, (s + 1) * each)
+        target[own] = g_min + (g_max - g_min) / top * levels[own]
+    return target

@@ -43,18 +43,19 @@ class Readers:
     lines: Lines
     scale: float
 
-    def read(self, inputs: Single, signed: bool, key: int, first: int) -> Readout:
-        """Read the products of ``inputs`` [M, K]. Pieces do not depend on threads, and are added up in order."""
+    def read(self, inputs: Single, signed: bool, key: int, first: int, unit: float | None = None) -> Readout:
+        """Read the products of ``inputs`` [M, K]: numbers, or codes that are worth ``unit`` each. Pieces do not depend
+        on threads, and are added up in order."""
         from hetsim.analog import kernels
 
         bits, passes = self.sheet.magnitude_bits(signed), self.sheet.passes(signed)
         amplitude = self.sheet.dac.encoding == "amplitude"
-        drives = drive(passes, bits, amplitude, self.sheet.adc.codes(self.sheet.lines == 1))
+        drives = drive(passes, bits, amplitude, self.sheet.adc.codes(self.sheet.signed_codes))
         values = np.empty((len(inputs), self.layout.tiling.columns), np.float32)
 
         def piece(part: tuple[slice, NDArray[np.int64]]) -> tuple[NDArray[np.float64], float, int]:
             vectors, blocks = part
-            codes, scale = quantised(inputs[vectors], bits)
+            codes, scale = quantised(inputs[vectors], bits, unit)
             nibbles = self._packed(codes, passes, bits, squared=False)
             squares = self._packed(codes, passes, bits, squared=True) if amplitude else nibbles
             weight, start = scale * np.float64(self.scale), first + vectors.start

@@ -63,6 +63,8 @@ def rank_one(
         raise ValueError(f"vectors of {crossbar.codes.shape} are expected, found {rows.shape} and {columns.shape}")
     if not (np.isfinite(rows).all() and np.isfinite(columns).all() and math.isfinite(rate)):
         raise ValueError("an update needs finite numbers")
+    if crossbar.sheet.scheme.shape != (1, 1, 2) or crossbar.sheet.scheme.encoding != "differential":
+        raise ValueError("updates in place are known for differential pairs of one cell each")
     device = crossbar.sheet.device
     unit = pulse_weight(crossbar)
     numbers = conductance.generator(key, "update")
@@ -156,7 +158,6 @@ def _apply(
 
 def _slowest(crossbar: Crossbar, pulses: Counts, up: NDArray[np.bool_]) -> float:
     """Pulse times until the slowest tile is done, when each row waits for its slowest cell, up and then down."""
-    pair = crossbar.sheet.pair
-    parts = [crossbar.tiling.place(np.where(way, pulses, 0), pair) for way in (up, ~up)]
+    parts = [crossbar.tiling.place(np.where(way, pulses, 0)) for way in (up, ~up)]
     rows = sum(part.max(axis=2).astype(np.float64) for part in parts)
     return float(np.max(np.sum(rows, axis=1)))

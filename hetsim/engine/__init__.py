@@ -28,9 +28,7 @@ def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
     from hetsim.result import Result
 
     if scenario.repeat > 1 and scenario.numerics == "none":
-        raise InputError.of(
-            "repeat asks several chips, and without numbers all chips are equal", "use repeat: 1"
-        )
+        raise InputError.of("repeat asks several chips, and without numbers all chips are equal", "use repeat: 1")
     started = time.perf_counter()
     runs = []
     for number, seed in enumerate(seeds(scenario.seed, scenario.repeat)):

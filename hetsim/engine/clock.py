@@ -30,9 +30,7 @@ class Clock(simpy.Environment):
         """
         self.events += 1
         if self.events > self._limit:
-            raise RunError(
-                f"the run needs more than max_events = {self._limit} events; stopped at {self._now} ps"
-            )
+            raise RunError(f"the run needs more than max_events = {self._limit} events; stopped at {self._now} ps")
         self.schedule(Alarm(call, payload), delay=delay)  # type: ignore[arg-type]
 
 

@@ -45,9 +45,7 @@ class Dispatcher:
         self._host = system.host
         self._holds: dict[str, Hold] = {}
         self._ports = {
-            name: Port(name, rate, clock)
-            for c in system.components.values()
-            for name, rate in c.ports().items()
+            name: Port(name, rate, clock) for c in system.components.values() for name, rate in c.ports().items()
         }
         self._resident = dict(outlook.planned)
         self.jobs: dict[int, Job] = {}

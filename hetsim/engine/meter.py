@@ -98,13 +98,9 @@ class Meter:
 
     def call(self, job: Job, now: int) -> None:
         """A graph run is over."""
-        self._calls += _CALL(
-            job.run, job.request, job.call, job.shape.number, max(job.start, 0), now, job.joules
-        )
+        self._calls += _CALL(job.run, job.request, job.call, job.shape.number, max(job.start, 0), now, job.joules)
 
-    def close(
-        self, recipes: Iterable[Recipe], roads: Roads, end: int, running: Iterable[tuple[int, int]]
-    ) -> None:
+    def close(self, recipes: Iterable[Recipe], roads: Roads, end: int, running: Iterable[tuple[int, int]]) -> None:
         """Add everything up at the end of the run: runs x energy of every recipe and hop, static power x time.
 
         ``running`` are the component and start of ops that have not ended.

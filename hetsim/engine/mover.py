@@ -15,9 +15,7 @@ from hetsim.errors import InputError
 class Mover:
     """Keeps track of copies; ``arrived(job, reader, now)`` is called for each reader of one that comes in."""
 
-    def __init__(
-        self, clock: Clock, roads: Roads, meter: Meter, arrived: Callable[[Job, int, int], None]
-    ) -> None:
+    def __init__(self, clock: Clock, roads: Roads, meter: Meter, arrived: Callable[[Job, int, int], None]) -> None:
         self._clock, self._roads, self._meter, self._arrived = clock, roads, meter, arrived
 
     def send(self, job: Job, tensor: int, source: Any, target: Any, size: int, reader: int) -> bool:

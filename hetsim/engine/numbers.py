@@ -24,12 +24,8 @@ class Numbers:
         """Compute op i at this time, keep its outputs, and return the ticks its setup took."""
         op, recipe = job.graph.ops[i], job.recipes[i]
         name = recipe.component
-        moment = Moment(
-            now * TICK, key(self._seed, name, job.request, job.call, op.name), self._ideal, self._threads
-        )
-        inputs = [
-            None if t is None else t.value if t.constant else self._value(job, t.name) for t in op.inputs
-        ]
+        moment = Moment(now * TICK, key(self._seed, name, job.request, job.call, op.name), self._ideal, self._threads)
+        inputs = [None if t is None else t.value if t.constant else self._value(job, t.name) for t in op.inputs]
         outcome = self._components[name].compute(op, inputs, self.states[name], moment, recipe.plan)
         for k, value in enumerate(outcome.outputs):
             t = job.shape.ids[i, k]

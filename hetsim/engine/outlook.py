@@ -34,9 +34,7 @@ class Outlook:
         self._system, self._roads, self._marks, self._options = system, roads, marks, options
         self.components = tuple(system.components)
         self.index = {name: i for i, name in enumerate(system.components)}
-        self._capacities = {
-            h: n for c in system.components.values() for h, n in c.capacities().items() if n > 1
-        }
+        self._capacities = {h: n for c in system.components.values() for h, n in c.capacities().items() if n > 1}
         self._rates = {p: r for c in system.components.values() for p, r in c.ports().items()}
         self.planned = {name: c.residency() for name, c in system.components.items()}
         self._interned = {r: r for r in self.planned.values()}
@@ -133,9 +131,7 @@ class Outlook:
         if recipe is None:
             plan = self._system.components[component].plan(op, residency)
             allowed = component in self._options[op]
-            recipe = Recipe(
-                op, plan, component, self.index[component], self._marks, self._rates, residency, allowed
-            )
+            recipe = Recipe(op, plan, component, self.index[component], self._marks, self._rates, residency, allowed)
             self._older[place] = recipe
         self._recipes[component][op] = recipe
         return recipe

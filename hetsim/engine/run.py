@@ -134,8 +134,7 @@ class Run:
         outputs = None
         if self.numbers is not None:
             outputs = {
-                tensor.name: job.values[t]
-                for tensor, t in zip(job.graph.outputs, job.shape.returned, strict=True)
+                tensor.name: job.values[t] for tensor, t in zip(job.graph.outputs, job.shape.returned, strict=True)
             }
         self._resume(job.request, outputs)
 

@@ -48,4 +48,3 @@ def served(sheets: Sequence[CacheSheet], moving: float, constants: float) -> Ser
     found = next((i for i, sheet in enumerate(sheets) if moving + constants <= sheet.capacity), len(sheets))
     caches = tuple(moving if i == found else 0.0 for i in range(len(sheets)))
     return Served(caches, constants + (moving if found == len(sheets) else 0.0))
-

@@ -41,11 +41,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A stored matrix on a component: which one, and how many of the component's slots (tiles) it takes."""
+    """A stored matrix on a component: which one, how many of the component's slots (tiles) it takes, and whether it
+    is the tensor's transpose."""
 
     tensor: str
     version: int
     slots: int
+    transposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +184,7 @@ class Component(ABC, Generic[S]):
         return None
 
     @abstractmethod
-    def compute(
-        self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan
-    ) -> Outcome:
+    def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
         """The op's numbers in this component's arithmetic. ``inputs`` follow ``op.inputs`` (constants filled in)."""
 
     def bind(self, others: Mapping[str, Component[Any]]) -> None:

@@ -20,11 +20,12 @@ from hetsim.hardware.component import (
     register,
 )
 from hetsim.hardware.imc_sheet import OUTPUT_BYTES, ImcSheet, Units
+from hetsim.hardware.imc_work import Work, bus_step, turned, work
+from hetsim.workload import Matrix
 
 if TYPE_CHECKING:
     from hetsim.analog.bank import Bank, Stored
-    from hetsim.analog.mapping import Tiling
-    from hetsim.workload import Array, Matrix, Op, Tensor
+    from hetsim.workload import Array, Op, Tensor
 
 
 @register
@@ -56,7 +57,7 @@ class Imc(Component[ImcSheet]):
             return f"has no unit for {op.activation}"
         if op.matrix is None or op.matrix.stored is None:
             return "" if _has(self.sheet.pooling, op.kind) else f"has no unit for {op.kind} without a stored matrix"
-        needed = self._slots(op.matrix)
+        needed = work(self.sheet, op, op.matrix, op.matrix.stored).slots
         if needed > self.sheet.crossbars:
             return f"the matrix takes {needed} crossbars, the chip has {self.sheet.crossbars}"
         return ""
@@ -65,18 +66,21 @@ class Imc(Component[ImcSheet]):
         if op.matrix is None or op.matrix.stored is None:
             return self._pooled(op)
         stored, matrix, sheet = op.matrix.stored, op.matrix, self.sheet
+        todo, place = work(sheet, op, matrix, stored), self._resident(stored, matrix, residency)
+        if place is not None and place.transposed != matrix.transposed:
+            todo = turned(todo)
         evicted: list[str] = []
-        after, deployment, seconds, steps = None, None, 0.0, self._steps(op, matrix)
-        if not residency.holds(stored):
-            after, evicted = self._placed(stored, self._slots(matrix), residency)
-            seconds, pulses = self._writing(matrix)
-            writing = self._write_steps(pulses)
+        after, deployment, seconds, steps = None, None, 0.0, todo.steps()
+        if place is None:
+            after, evicted = self._placed(stored, matrix, todo.slots, residency)
+            seconds, pulses = todo.writing()
+            writing = todo.write_steps(pulses)
             if sheet.deploy == "preloaded" and stored.version == 0 and not evicted:
                 joules = sum(step.count * step.joules for step in writing)
                 deployment, seconds = Deployment(seconds, joules, pulses), 0.0
             else:
                 steps = (*writing, *steps)
-        latency, interval = self._pace(op, matrix)
+        latency, interval = todo.pace()
         return Plan(
             holds=tuple(f"{self.name}.tiles:{name}" for name in dict.fromkeys((stored.name, *evicted))),
             output_bytes=tuple(t.size * OUTPUT_BYTES[sheet.output] for t in op.outputs),
@@ -104,56 +108,49 @@ class Imc(Component[ImcSheet]):
             return Outcome(tuple(rounded(y, output) for y in run(op, inputs, moment.threads)))
         from hetsim.numerics import finish, lift, lower
 
+        todo = work(self.sheet, op, op.matrix, op.matrix.stored)
         x, w = lower(op, inputs)
         grouped = w.ndim == 3
         try:
-            kept = self._kept(op.matrix.stored, w if grouped else w[None], state, moment, plan)
-            values, joules, counts = self._products(op, x if grouped else x[None], kept, moment, plan)
+            kept = self._kept(op, todo, w if grouped else w[None], state, moment, plan)
+            seconds = kept.written.seconds + todo.read_back()[0]
+            time = moment.time + (seconds if plan.setup > 0 else 0.0)
+            flipped = kept.transposed != op.matrix.transposed
+            values, joules, counts = _products(x if grouped else x[None], kept, moment, time, todo.signed, flipped)
         except ValueError as error:
             raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
         made = finish(op, lift(op, values if grouped else values[0]), inputs)
-        steps, seconds = {"integrate": Measured(_count(plan, "integrate"), joules)}, None
-        writing = self._write_steps(kept.written.pulses)
+        steps, setup = {"integrate": Measured(_count(plan, "integrate"), joules)}, None
+        writing = todo.write_steps(kept.written.pulses)
         if plan.setup > 0:
-            seconds = kept.written.seconds
+            setup = seconds
             steps |= {step.name: Measured(step.count, step.count * step.joules) for step in writing}
         deployment = None
         if plan.deployment is not None:
             spent = sum(step.count * step.joules for step in writing)
-            deployment = Deployment(kept.written.seconds, spent, kept.written.pulses)
-        return Outcome((rounded(made, output),), steps, seconds, deployment, counts)
+            deployment = Deployment(seconds, spent, kept.written.pulses)
+        return Outcome((rounded(made, output),), steps, setup, deployment, counts)
 
-    def _kept(self, stored: Tensor, matrices: Array, bank: Bank, moment: Moment, plan: Plan) -> Stored:
+    def _kept(self, op: Op, todo: Work, matrices: Array, bank: Bank, moment: Moment, plan: Plan) -> Stored:
         """The matrices on the chip, written now, or before t = 0, if they are not there yet."""
+        assert op.matrix is not None and op.matrix.stored is not None
+        stored, transposed = op.matrix.stored, op.matrix.transposed
         name = (stored.name, stored.version)
+        if name in bank.stored and bank.stored[name].transposed != transposed and not self.sheet.bidirectional:
+            name = (f"{stored.name}^T", stored.version)
         if name in bank.stored:
-            return bank.stored[name]
-        for old in [old for old in bank.stored if old[0] == stored.name]:
+            kept = bank.stored[name]
+            if kept.layers[0].sheet.storage() != todo.sheet.storage():
+                raise ValueError(
+                    f"{stored.name!r} is stored as another op's layer has it: give layers the name of the tensor"
+                )
+            return kept
+        for old in [old for old in bank.stored if old[0] in (stored.name, f"{stored.name}^T") and old[1] != name[1]]:
             bank.release(old)
         if plan.setup > 0:
-            return bank.store(name, matrices, moment.time)
+            return bank.store(name, matrices, moment.time, 0.0, todo.sheet, transposed)
         age = self.sheet.device.reference_age if self.sheet.age is None else self.sheet.age
-        return bank.store(name, matrices, 0.0, age, preloaded=True)
-
-    def _products(
-        self, op: Op, x: Array, kept: Stored, moment: Moment, plan: Plan
-    ) -> tuple[Array, float, Mapping[str, float]]:
-        """Products of each group, [G, M, N], the joules that cells dissipated, and what is counted."""
-        import numpy as np
-
-        from hetsim.keys import key
-
-        mode: Literal["analog", "ideal"] = "ideal" if moment.ideal else "analog"
-        time = moment.time + (kept.written.seconds if plan.setup > 0 else 0.0)
-        readings = [
-            crossbar.mvm(vectors, time, key(moment.key, g), mode, signed=_signed(op))
-            for g, (crossbar, vectors) in enumerate(zip(kept.crossbars, x, strict=True))
-        ]
-        counts = {
-            "adc_conversions": float(sum(r.conversions for r in readings)),
-            "adc_clipped": float(sum(r.clipped for r in readings)),
-        }
-        return np.stack([r.values for r in readings]), sum(r.joules for r in readings), counts
+        return bank.store(name, matrices, 0.0, age, todo.sheet, transposed, preloaded=True)
 
     def state(self, key: int) -> Bank:
         from hetsim.analog.bank import Bank
@@ -168,103 +165,39 @@ class Imc(Component[ImcSheet]):
         """Every crossbar full and all at work, inputs unsigned; the macros alone, without bus and programming."""
         sheet = self.sheet
         tiling = sheet.tiling(sheet.rows, sheet.columns)
-        height, width = tiling.height, tiling.width
-        rate = sheet.crossbars * 2 * height * width / sheet.pace(False, width)[1]
-        steps = self._reading(1, sheet.tiling(height, width), signed=False)
-        per_op = sum(step.count * step.joules for step in steps) / (2 * height * width)
+        rows, columns = tiling.height, tiling.width - tiling.units
+        full = Work(sheet, Matrix(rows, columns, 1), signed=False)
+        interval = sheet.pace(False, tiling.width, sheet.turns(full.tiling))[1]
+        rate = sheet.crossbars / sheet.arrays * 2 * rows * columns / interval
+        per_op = sum(step.count * step.joules for step in full.reading(1)) / (2 * rows * columns)
         power = sheet.static_power + rate * per_op
         return {"peak_ops_per_s": rate, "peak_ops_per_J": rate / power, "peak_power_W": power}
 
-    def _pace(self, op: Op, matrix: Matrix) -> tuple[float, float]:
-        """Seconds from the first input to the first vector's outputs, and from one vector's to the next's.
+    def _resident(self, stored: Tensor, matrix: Matrix, residency: Residency) -> Placement | None:
+        """Where this version of the matrix is stored, either way round where the chip reads it both ways."""
+        for place in residency.placed:
+            same = (place.tensor, place.version) == (stored.name, stored.version)
+            if same and (self.sheet.bidirectional or place.transposed == matrix.transposed):
+                return place
+        return None
 
-        Inputs and outputs share the bus; conversion, partial sums and activation are stages of their own.
-        """
-        sheet, tiling = self.sheet, self.sheet.tiling(matrix.rows, matrix.columns)
-        load = matrix.groups * matrix.rows * sheet.input_bits / 8 / sheet.bus.bandwidth
-        outputs = matrix.groups * matrix.columns
-        move = outputs * OUTPUT_BYTES[sheet.output] / sheet.bus.bandwidth
-        latency, interval = sheet.pace(_signed(op), tiling.widest)
-        add = sheet.digital.time * (tiling.down - 1 + _biased(op))
-        units = sheet.activation
-        activate = outputs / (units.rate * units.count) if units and op.activation else 0.0
-        return load + latency + add + activate + move, max(load + move, interval, add, activate)
-
-    def _steps(self, op: Op, matrix: Matrix) -> tuple[Step, ...]:
-        sheet, tiling = self.sheet, self.sheet.tiling(matrix.rows, matrix.columns)
-        products = matrix.vectors * matrix.groups
-        outputs = products * matrix.columns
-        units = sheet.activation
-        activate = () if units is None else (Step("activate", outputs, 1 / units.rate, units.energy, "digital"),)
-        return (
-            self._bus_step("load", products * matrix.rows, sheet.input_bits / 8),
-            *self._reading(products, tiling, _signed(op)),
-            Step(
-                "accumulate",
-                outputs * (tiling.down - 1 + _biased(op)),
-                sheet.digital.time / matrix.columns,
-                sheet.digital.accumulate,
-                "digital",
-            ),
-            *(activate if op.activation else ()),
-            self._bus_step("move", outputs, OUTPUT_BYTES[sheet.output]),
-        )
-
-    def _reading(self, products: int, tiling: Tiling, signed: bool) -> tuple[Step, ...]:
-        """Drive, integrate, sample, convert, shift and add, for so many products with a tiled matrix."""
-        sheet, passes = self.sheet, self.sheet.passes(signed)
-        pulses, integrations = sum(p.pulses for p in passes), sum(p.integrations for p in passes)
-        word_lines = tiling.rows * tiling.across * (2 if sheet.pair == "rows" else 1)
-        lines = products * tiling.columns * tiling.down * sheet.lines
-        reads = products * tiling.tiles * integrations
-        array = products * sheet.dissipation(tiling, signed) / reads
-        sample = sheet.sample + sheet.integrate * integrations / pulses
-        adc = sheet.adc
-        return (
-            Step("drive", products * word_lines * pulses, 0.0, sheet.dac.energy, "dac"),
-            Step("integrate", reads, sheet.integration_time, array, "array", expected=True),
-            Step("sample", lines * pulses, 0.0, sample, "adc"),
-            Step("convert", lines * len(passes), adc.time, adc.energy, "adc"),
-            Step("shift-add", lines * len(passes), 0.0, sheet.digital.shift_add, "digital"),
-        )
-
-    def _bus_step(self, name: str, values: int, size: float) -> Step:
-        bus = self.sheet.bus
-        return Step(name, values, size / bus.bandwidth, size * bus.energy, "buffer")
-
-    def _slots(self, matrix: Matrix) -> int:
-        return matrix.groups * self.sheet.tiling(matrix.rows, matrix.columns).tiles
-
-    def _placed(self, stored: Tensor, slots: int, residency: Residency) -> tuple[Residency, list[str]]:
+    def _placed(self, stored: Tensor, matrix: Matrix, slots: int, residency: Residency) -> tuple[Residency, list[str]]:
         """The residency with a matrix added, and the names of those that made room: other versions of it, then the
         oldest."""
+
+        def outdated(place: Placement) -> bool:
+            return place.tensor == stored.name and place.version != stored.version
+
         placed, free = list(residency.placed), residency.free
-        gone = [p for p in placed if p.tensor == stored.name]
-        gone += [p for p in placed if p.tensor != stored.name]
+        gone = sorted(placed, key=outdated, reverse=True)
         evicted: list[str] = []
-        while gone and (free < slots or gone[0].tensor == stored.name):
+        while gone and (free < slots or outdated(gone[0])):
             old = gone.pop(0)
             placed.remove(old)
             free += old.slots
             evicted.append(old.tensor)
-        placed.append(Placement(stored.name, stored.version, slots))
+        placed.append(Placement(stored.name, stored.version, slots, matrix.transposed))
         return Residency(tuple(placed), free - slots), evicted
-
-    def _writing(self, matrix: Matrix) -> tuple[float, float]:
-        """Expected seconds and pulses of writing a matrix."""
-        sheet, tiling = self.sheet, self.sheet.tiling(matrix.rows, matrix.columns)
-        tall, wide = (2, 1) if sheet.pair == "rows" else (1, 2)
-        shapes = [(tall * h, wide * w) for h in tiling.heights() for w in tiling.widths()]
-        seconds = sheet.programming.expected(shapes * matrix.groups, sheet.device.write)
-        cells = 2 * matrix.groups * matrix.rows * matrix.columns
-        return seconds, cells * sheet.device.write.pulses
-
-    def _write_steps(self, pulses: float) -> tuple[Step, ...]:
-        write = self.sheet.device.write
-        return (
-            Step("program", pulses, write.time, write.energy, "program", expected=True),
-            Step("verify", pulses, write.verify, self.sheet.adc.energy, "program", expected=True),
-        )
 
     def _pooled(self, op: Op) -> Plan:
         """A pooling unit takes an output position after the other, and the elements of its windows in turn."""
@@ -279,9 +212,9 @@ class Imc(Component[ImcSheet]):
             holds=(f"{self.name}.pooling",),
             output_bytes=tuple(t.size * size for t in op.outputs),
             steps=(
-                self._bus_step("load", taken, size),
+                bus_step(self.sheet, "load", taken, size),
                 Step("pool", op.element_ops, 1 / units.rate, units.energy, "digital"),
-                self._bus_step("move", made, size),
+                bus_step(self.sheet, "move", made, size),
             ),
             fill=busy + moving,
             interval=max(busy, moving),
@@ -295,18 +228,27 @@ def _has(units: Units | None, operator: str) -> bool:
     return units is not None and operator.partition("(")[0] in units.kinds
 
 
-def _signed(op: Op) -> bool:
-    """Whether the moving operand may have negative numbers."""
-    moving = next(t for t in op.inputs[:2] if t is not None and t is not _stored(op))
-    return not (moving.nonnegative or moving.dtype.startswith("uint"))
+def _products(
+    x: Array, kept: Stored, moment: Moment, time: float, signed: bool, flipped: bool
+) -> tuple[Array, float, Mapping[str, float]]:
+    """Products of each group, [G, M, N], the joules that cells dissipated, and what is counted."""
+    import numpy as np
 
+    from hetsim.keys import key
 
-def _stored(op: Op) -> Tensor | None:
-    return None if op.matrix is None else op.matrix.stored
-
-
-def _biased(op: Op) -> bool:
-    return len(op.inputs) > 2 and op.inputs[2] is not None
+    mode: Literal["analog", "ideal"] = "ideal" if moment.ideal else "analog"
+    readings = [
+        layer.mvm(vectors, time, key(moment.key, g), mode, signed=signed, transposed=flipped)
+        for g, (layer, vectors) in enumerate(zip(kept.layers, x, strict=True))
+    ]
+    counts = {
+        "adc_conversions": float(sum(r.conversions for r in readings)),
+        "adc_clipped": float(sum(r.clipped for r in readings)),
+    }
+    if any(r.checked for r in readings):
+        counts["an_checked"] = float(sum(r.checked for r in readings))
+        counts["an_wrong"] = float(sum(r.wrong for r in readings))
+    return np.stack([r.values for r in readings]), sum(r.joules for r in readings), counts
 
 
 def _count(plan: Plan, name: str) -> float:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hetsim.analog.device import Facts
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.programming import Programming
+from hetsim.analog.storage import Storage
 from hetsim.hardware.component import Sheet
 from hetsim.units import Bandwidth, Energy, EnergyPerByte, Frequency, Time
 
@@ -25,10 +28,12 @@ class TileBus(Facts):
 
 class Digital(Facts):
     """Digital logic behind the converters: energy of a ``shift_add`` for each conversion and of an addition that
-    ``accumulate``\\ s partial sums or biases, all columns at once in ``time``."""
+    ``accumulate``\\ s partial sums or biases, all columns at once in ``time``; and of the ``check`` of a sum by an AN
+    code (default: as a shift-add)."""
 
     shift_add: Energy = Field(ge=0)
     accumulate: Energy = Field(ge=0)
+    check: Energy | None = Field(default=None, ge=0)
     time: Time = Field(default=0.0, ge=0)
 
 
@@ -47,6 +52,8 @@ class ImcSheet(Sheet, MacroSheet):
     ``activation`` units work behind the converters, ``pooling`` units take an op of their own. Outputs leave in
     format ``output``. With ``deploy: preloaded`` what fits is stored before t = 0, with ``cold`` in the run.
     ``age`` is the time since programming at t = 0 (default: the youngest age for which the device's laws hold).
+    ``layers`` stores some layers otherwise than the others: by the name of an op or of its stored tensor, or a pattern
+    of such names, of which the first that fits holds.
     """
 
     kind: Literal["imc"] = "imc"
@@ -59,3 +66,27 @@ class ImcSheet(Sheet, MacroSheet):
     programming: Programming = Programming()
     deploy: Literal["preloaded", "cold"] = "preloaded"
     age: Time | None = None
+    layers: Mapping[str, Storage] = {}
+
+    @model_validator(mode="after")
+    def _layers_can_be_stored(self) -> Self:
+        for pattern, sheet in self._layers.items():
+            if problem := sheet.problem():
+                raise ValueError(f"layers.{pattern}: {problem}")
+        return self
+
+    @cached_property
+    def _layers(self) -> Mapping[str, ImcSheet]:
+        """The datasheet as each pattern of `layers` has it."""
+        own = {name: getattr(self, name) for name in type(self).model_fields if name != "layers"}
+        return {
+            pattern: type(self).model_construct(**own | storage.model_dump(exclude_unset=True))
+            for pattern, storage in self.layers.items()
+        }
+
+    def layer(self, *names: str) -> ImcSheet:
+        """The datasheet for a layer known by these names."""
+        for pattern, sheet in self._layers.items():
+            if any(fnmatchcase(name, pattern) for name in names):
+                return sheet
+        return self

@@ -55,9 +55,7 @@ def tiled(matrix: Matrix, sheet: TilingSheet, units: int, unit: Unit, item: floa
     return min((_cut(matrix, tile, sheet, units, unit, item) for tile in sheet.tiles), key=lambda s: s.seconds)
 
 
-def _cut(
-    matrix: Matrix, tile: tuple[int, int], sheet: TilingSheet, units: int, unit: Unit, item: float
-) -> Share:
+def _cut(matrix: Matrix, tile: tuple[int, int], sheet: TilingSheet, units: int, unit: Unit, item: float) -> Share:
     tall, wide = min(tile[0], matrix.vectors), min(tile[1], matrix.columns)
     tiles = matrix.groups * -(-matrix.vectors // tall) * -(-matrix.columns // wide)
     working, waiting, filling = 2 * tall * wide * matrix.rows / unit.rate, 0.0, 0.0

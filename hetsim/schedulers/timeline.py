@@ -97,9 +97,7 @@ class Timeline:
             settled, start = found == start, found
         return start
 
-    def starts(
-        self, holds: Sequence[tuple[str, ...]], readies: Sequence[int], lengths: Sequence[int]
-    ) -> list[int]:
+    def starts(self, holds: Sequence[tuple[str, ...]], readies: Sequence[int], lengths: Sequence[int]) -> list[int]:
         """`earliest` for each of several offers."""
         single, found = self._single, []
         for names, ready, length in zip(holds, readies, lengths, strict=True):

@@ -67,9 +67,7 @@ def test_with_a_mark_for_each_chunk_the_pipeline_is_exact(stages: list[tuple[int
 
 @pytest.mark.parametrize("marks", [2, 4, 8, 16])
 @pytest.mark.parametrize("stages", [EQUAL, FAST_SLOW, SLOW_FAST, GATHER])
-def test_few_marks_are_late_by_less_than_a_mark_a_stage(
-    stages: list[tuple[int, float, float]], marks: int
-) -> None:
+def test_few_marks_are_late_by_less_than_a_mark_a_stage(stages: list[tuple[int, float, float]], marks: int) -> None:
     """An op that must be fed starts a mark late; it never ends early, and in sum is late by under a mark a stage."""
     chain = Stage([recipe(c, f, i, marks) for c, f, i in stages])
     *_, last = chain.run()

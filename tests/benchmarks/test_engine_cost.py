@@ -69,9 +69,7 @@ def test_a_long_run_costs_the_same_per_request(name: str, capsys: pytest.Capture
         ratios.append(cost[100_000][0] / statistics.mean(cost[1000]))
     with capsys.disabled():
         told = ", ".join(f"{r:.2f}" for r in sorted(ratios))
-        print(
-            f"\n{name}: at 100,000 requests an op costs {statistics.median(ratios):.2f} of 1,000 (aim 1.15; {told})"
-        )
+        print(f"\n{name}: at 100,000 requests an op costs {statistics.median(ratios):.2f} of 1,000 (aim 1.15; {told})")
 
 
 MEMORY = """

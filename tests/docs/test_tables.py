@@ -23,6 +23,4 @@ def test_layers_are_those_that_are_enforced() -> None:
     rows = re.findall(r"^\| (\w+) \| (`[^|]*)\|([^|]*)\|$", page, re.MULTILINE)
     shown = {name: tuple(set(re.findall(r"\w+", cell)) for cell in cells) for name, *cells in rows}
     there = {part(module) for module in modules()}
-    assert shown == {
-        name: (there & set(parts.split()), set(lower.split())) for name, (parts, lower) in LAYERS.items()
-    }
+    assert shown == {name: (there & set(parts.split()), set(lower.split())) for name, (parts, lower) in LAYERS.items()}

@@ -75,13 +75,10 @@ def test_conservation(raw: dict[str, Any]) -> None:
 
     # no op starts before its inputs are there
     ends = {
-        (r, o): (e, c)
-        for r, o, e, c in zip(spans["run"], spans["op"], spans["end"], spans["component"], strict=True)
+        (r, o): (e, c) for r, o, e, c in zip(spans["run"], spans["op"], spans["end"], spans["component"], strict=True)
     }
     arrived: dict[Any, int] = {}
-    for run, tensor, target, end in zip(
-        moves["run"], moves["tensor"], moves["target"], moves["end"], strict=True
-    ):
+    for run, tensor, target, end in zip(moves["run"], moves["tensor"], moves["target"], moves["end"], strict=True):
         arrived[run, trace.tensors[tensor], target] = end
     for run, op, c, start in zip(spans["run"], spans["op"], spans["component"], spans["start"], strict=True):
         names = trace.graphs[0].ops

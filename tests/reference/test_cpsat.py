@@ -32,9 +32,7 @@ def shortest(tasks: Tasks, processors: int) -> int:
     """The least makespan in ticks, of all orders and all places."""
     costs = {name: {p: ticks(quantity(c, "s")) for p, c in task["cost"].items()} for name, task in tasks.items()}
     sent = {n: {p: ticks(quantity(s, "B") / 1e9) for p, s in task["after"].items()} for n, task in tasks.items()}
-    places = [
-        dict(zip(tasks, where, strict=True)) for where in itertools.product(names(processors), repeat=len(tasks))
-    ]
+    places = [dict(zip(tasks, where, strict=True)) for where in itertools.product(names(processors), repeat=len(tasks))]
     return min(last(order, where, costs, sent) for order in orders(tasks) for where in places)
 
 

@@ -34,19 +34,13 @@ def op(
 ) -> tuple[Op, list[Array | None]]:
     """An op on the values; those at the positions ``stored`` are constants."""
     inputs = tuple(
-        None
-        if v is None
-        else constant(f"in{i}", v)
-        if i in stored
-        else Tensor(f"in{i}", v.shape, v.dtype.name)
+        None if v is None else constant(f"in{i}", v) if i in stored else Tensor(f"in{i}", v.shape, v.dtype.name)
         for i, v in enumerate(values)
     )
     outputs = (Tensor("out", shape, values[0].dtype.name if values[0] is not None else "float32"),)
     macs, element_ops = arithmetic(kind, attributes, inputs, outputs)
     view = matrix_view(kind, attributes, inputs, outputs)
-    made = Op(
-        kind.lower(), kind, inputs, outputs, attributes, activation, macs, element_ops, view, exact=exact
-    )
+    made = Op(kind.lower(), kind, inputs, outputs, attributes, activation, macs, element_ops, view, exact=exact)
     return made, list(values)
 
 
@@ -79,13 +73,9 @@ def dense(
     return op("Gemm", values, (batch, made), (1, 2), transB=1, **more)
 
 
-def matmul(
-    batch: int = 5, taken: int = 30, made: int = 7, dtype: str = "float32"
-) -> tuple[Op, list[Array | None]]:
+def matmul(batch: int = 5, taken: int = 30, made: int = 7, dtype: str = "float32") -> tuple[Op, list[Array | None]]:
     """A MatMul with a stored right operand."""
-    return op(
-        "MatMul", [random((batch, taken), dtype, 1), random((taken, made), dtype, 2)], (batch, made), (1,)
-    )
+    return op("MatMul", [random((batch, taken), dtype, 1), random((taken, made), dtype, 2)], (batch, made), (1,))
 
 
 def pool(image: Sequence[int] = (2, 4, 8, 8), window: int = 2) -> tuple[Op, list[Array | None]]:

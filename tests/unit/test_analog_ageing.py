@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from library_devices import shipped_device
+from library_devices import levels_of, shipped_device
 from scipy import stats
 from test_analog_sheets import WRITE, device, macro
 
@@ -175,7 +175,7 @@ def test_a_cell_beyond_ohms_law() -> None:
 @pytest.mark.parametrize("name", [n.partition("/")[2] for n in names("devices")])
 def test_every_shipped_device_can_be_programmed_aged_and_read(name: str) -> None:
     sheet = shipped_device(name)
-    targets = np.tile(sheet.targets(np.arange(sheet.levels)), (2, 3, 1))
+    targets = np.tile(levels_of(sheet, np.arange(sheet.levels)), (2, 3, 1))
     cells = conductance.program(sheet, targets, 1, bits=12)
     assert cells.pulses is not None
     assert cells.pulses.min() >= 1

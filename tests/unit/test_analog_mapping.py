@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,10 @@ from hypothesis import strategies as st
 from test_analog_sheets import macro
 
 from hetsim.analog.drive import quantised
-from hetsim.analog.mapping import Tiling, codes_to_pairs, weights_to_codes
+from hetsim.analog.mapping import Tiling, codes_to_levels, levels_to_conductances, weights_to_codes
+from hetsim.analog.scheme import Scheme
+
+ON_ROWS, ON_COLUMNS = (Scheme("differential", (7,), on_rows=on).footprint for on in (True, False))
 
 
 @pytest.mark.parametrize(
@@ -28,24 +33,51 @@ def test_pairs_on_rows_halve_the_rows() -> None:
 
 
 @given(
-    st.integers(1, 20), st.integers(1, 20), st.integers(1, 7), st.integers(1, 7), st.sampled_from(["rows", "columns"])
-)
-def test_gather_undoes_place(rows: int, columns: int, height: int, width: int, pair: str) -> None:
-    tiling = Tiling(rows, columns, height, width)
-    cells = np.arange(1, 2 * rows * columns + 1).reshape(2, rows, columns)
-    placed = tiling.place(cells, pair)
+    st.integers(1, 20), st.integers(1, 20), st.integers(1, 7), st.integers(1, 7), st.integers(1, 3), st.integers(1, 3),
+    st.booleans(), st.booleans(), st.sampled_from(["differential", "offset"]),
+)  # fmt: skip
+def test_gather_undoes_place(
+    rows: int,
+    columns: int,
+    height: int,
+    width: int,
+    slices: int,
+    copies: int,
+    apart: bool,
+    on_rows: bool,
+    encoding: Any,
+) -> None:
+    plan = Scheme(encoding, (3,) * slices, copies, apart, True, on_rows)
+    assert len(set(plan.footprint.places)) == plan.cells == plan.footprint.height * plan.footprint.width
+    tiling = Tiling(rows, columns, height, width, plan.footprint)
+    cells = np.arange(1, plan.cells * rows * columns + 1).reshape(plan.cells, rows, columns)
+    placed = tiling.place(cells)
     assert placed.shape[0] == tiling.tiles
     assert sorted(placed[placed > 0]) == sorted(cells.ravel())
-    np.testing.assert_array_equal(tiling.gather(placed, pair), cells)
+    np.testing.assert_array_equal(tiling.gather(placed), cells)
 
 
 def test_the_two_cells_of_a_weight_are_neighbours() -> None:
-    tiling = Tiling(3, 3, 2, 2)
     cells = np.arange(18).reshape(2, 3, 3)
-    on_columns, on_rows = tiling.place(cells, "columns"), tiling.place(cells, "rows")
+    on_columns, on_rows = (Tiling(3, 3, 2, 2, step).place(cells) for step in (ON_COLUMNS, ON_ROWS))
     np.testing.assert_array_equal(on_columns[0], [[0, 9, 1, 10], [3, 12, 4, 13]])
     np.testing.assert_array_equal(on_rows[0], [[0, 1], [9, 10], [3, 4], [12, 13]])
     np.testing.assert_array_equal(on_columns[3], [[8, 17, 0, 0], [0, 0, 0, 0]])
+
+
+def test_slices_and_copies_of_a_weight_are_neighbours() -> None:
+    """Two slices of two copies of a pair, numbered in the order slice, copy, polarity."""
+    cells = np.arange(8).reshape(8, 1, 1)
+    line, apart = (Scheme("differential", (3, 3), 2, apart).footprint for apart in (False, True))
+    np.testing.assert_array_equal(Tiling(1, 1, 1, 1, line).place(cells)[0], [[0, 1, 4, 5], [2, 3, 6, 7]])
+    np.testing.assert_array_equal(Tiling(1, 1, 1, 1, apart).place(cells)[0], [[0, 1, 2, 3, 4, 5, 6, 7]])
+
+
+def test_unit_columns_are_the_first_of_each_tile() -> None:
+    tiling = macro(mapping="offset", pair=None, subtraction="unit", columns=4).tiling(2, 5)
+    assert (tiling.columns, tiling.across, tiling.widths()) == (7, 2, (4, 3))
+    np.testing.assert_array_equal(tiling.outputs(), [1, 2, 3, 5, 6])
+    np.testing.assert_array_equal(tiling.spread(np.ones((1, 5), int)), [[0, 1, 1, 1, 0, 1, 1]])
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.integers(2, 2048))
@@ -61,10 +93,20 @@ def test_numbers_below_the_smallest_scale_are_zeros() -> None:
     assert not quantised(np.array([[1e-42, 0.0]], np.float32), 8)[0].any()
 
 
-def test_a_pair_holds_one_code_on_one_cell() -> None:
-    pairs = codes_to_pairs(np.array([[3, -2, 0]], np.int16), 2e-6, 1e-6)
-    np.testing.assert_allclose(pairs, [[[5e-6, 2e-6, 2e-6]], [[2e-6, 4e-6, 2e-6]]], rtol=1e-6)
-    np.testing.assert_allclose((pairs[0] - pairs[1]) / 1e-6, [[3, -2, 0]], rtol=1e-6)
+@pytest.mark.parametrize(
+    ("plan", "siemens"),
+    [
+        (Scheme("differential", (7,)), [[5, 2, 2], [2, 4, 2]]),
+        (Scheme("two_sided", (7,)), [[7, 4, 5], [4, 6, 5]]),
+        (Scheme("offset", (7,)), [[8, 3, 5]]),
+        (Scheme("differential", (1, 3)), [[9, 2, 2], [2, 2, 2], [2 + 7 / 3, 2, 2], [2, 2 + 7 / 3, 2]]),
+    ],
+)
+def test_conductances_of_codes(plan: Scheme, siemens: list[list[float]]) -> None:
+    """Codes 3, -2 and 0 in a window from 2 to 9 uS."""
+    levels = codes_to_levels(np.array([[3, -2, 0]], np.int16), plan)
+    found = levels_to_conductances(levels, plan, 2e-6, 9e-6)
+    np.testing.assert_allclose(found[:, 0] / 1e-6, siemens, rtol=1e-6)
 
 
 def test_a_matrix_of_zeros_has_a_scale() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from library_devices import shipped_device
+from library_devices import levels_of, shipped_device
 from pydantic import ValidationError
 from scipy import stats
 from test_analog_sheets import WRITE, device
@@ -35,11 +35,13 @@ def pulsed(levels: int = 8, response: dict[str, Any] | None = None, **changes: A
 
 
 def test_levels_are_equally_spaced_or_given() -> None:
-    np.testing.assert_allclose(device(levels=4).targets(np.arange(4)), [2e-6, 8e-6, 14e-6, 20e-6], rtol=1e-6)
+    np.testing.assert_allclose(levels_of(device(levels=4), np.arange(4)), [2e-6, 8e-6, 14e-6, 20e-6], rtol=1e-6)
     given = device(levels=4, conductances=["2 uS", "3 uS", "13 uS", "20 uS"])
-    np.testing.assert_allclose(given.targets(np.arange(4)), [2e-6, 3e-6, 13e-6, 20e-6], rtol=1e-6)
-    assert given.targets(np.array([[0, 3]])).shape == (1, 2)
-    assert device(levels=2048).targets(np.arange(2048)).size == len(set(device(levels=2048).targets(np.arange(2048))))
+    np.testing.assert_allclose(levels_of(given, np.arange(4)), [2e-6, 3e-6, 13e-6, 20e-6], rtol=1e-6)
+    assert levels_of(given, np.array([[0, 3]])).shape == (1, 2)
+    assert levels_of(device(levels=2048), np.arange(2048)).size == len(
+        set(levels_of(device(levels=2048), np.arange(2048)))
+    )
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,7 @@ def test_write_verify_without_noise_is_the_plain_loop(response: dict[str, Any]) 
 def test_cells_end_within_the_tolerance_or_count_as_failed() -> None:
     noisy = {"up": UP, "down": DOWN, "cycle": 0.5, "device": 0.3}
     sheet = pulsed(response=noisy, max_pulses=40)
-    targets = np.repeat(sheet.targets(np.arange(8)), 2000)
+    targets = np.repeat(levels_of(sheet, np.arange(8)), 2000)
     cells = conductance.program(sheet, targets, 3)
     assert cells.reached is not None and cells.pulses is not None
     missed = abs(cells.reached - targets) > 1e-6 * (1 + 1e-6)
@@ -247,7 +249,7 @@ def test_published_relaxation_replaces_the_error_of_accepted_cells_only() -> Non
 
 def test_the_datasheets_expected_pulses_are_those_that_come_out() -> None:
     sheet = shipped_device("rram_gong_natcommun_2018")
-    targets = np.repeat(sheet.targets(np.arange(sheet.levels)), 1000)
+    targets = np.repeat(levels_of(sheet, np.arange(sheet.levels)), 1000)
     cells = conductance.program(sheet, targets, 1, bits=8)
     assert cells.pulses is not None
     assert cells.pulses.mean() == pytest.approx(sheet.write.pulses, rel=0.03)

@@ -17,9 +17,7 @@ L2 = CacheSheet.model_validate({"capacity": "10 kB", "bandwidth": "40 GB/s"})
         (900, 200, Served((0, 900), 200)), (9000, 2000, Served((0, 0), 11_000)),
     ],
 )  # fmt: skip
-def test_what_moves_is_in_the_innermost_level_that_holds_the_op(
-    moving: int, constants: int, expected: Served
-) -> None:
+def test_what_moves_is_in_the_innermost_level_that_holds_the_op(moving: int, constants: int, expected: Served) -> None:
     assert served((L1, L2), moving, constants) == expected
 
 

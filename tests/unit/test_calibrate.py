@@ -264,9 +264,7 @@ def test_without_torch_or_device_it_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 # --- the command ---
 
 
-def test_the_command_says_what_it_cannot_do_before_it_measures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_says_what_it_cannot_do_before_it_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda.importlib.util, "find_spec", lambda name: None)
     mine = tmp_path / "mine.yaml"
     mine.write_text("not: ours")

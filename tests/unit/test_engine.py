@@ -20,9 +20,7 @@ def tasks(scheduler: str = "heft", **more: Any) -> dict[str, Any]:
             "components": {"A": {"kind": "abstract"}, "B": {"kind": "abstract"}},
             "links": {"net": {"kind": "ideal", "bandwidth": "1 B/s", "between": ["A", "B"]}},
         },
-        "workload": {
-            "tasks": {"a": {"cost": {"A": "3 s"}}, "b": {"cost": {"B": "2 s"}, "after": {"a": "4 B"}}}
-        },
+        "workload": {"tasks": {"a": {"cost": {"A": "3 s"}}, "b": {"cost": {"B": "2 s"}, "after": {"a": "4 B"}}}},
         "scheduler": {"kind": scheduler},
         "numerics": "none",
         **more,
@@ -31,10 +29,7 @@ def tasks(scheduler: str = "heft", **more: Any) -> dict[str, Any]:
 
 def spans(result: hetsim.Result) -> dict[str, tuple[float, float]]:
     s, names = result.trace.spans, result.trace.graphs[0].ops
-    return {
-        names[o]: (start * 1e-12, end * 1e-12)
-        for o, start, end in zip(s["op"], s["start"], s["end"], strict=True)
-    }
+    return {names[o]: (start * 1e-12, end * 1e-12) for o, start, end in zip(s["op"], s["start"], s["end"], strict=True)}
 
 
 def test_data_are_pushed_when_they_are_made() -> None:
@@ -80,9 +75,7 @@ def test_warmup_is_left_out_of_latency() -> None:
     every = hetsim.simulate(hetsim.load(tasks(traffic={"kind": "batch", "requests": 2})))
     later = hetsim.simulate(hetsim.load(tasks(traffic={"kind": "batch", "requests": 2}, warmup=1)))
     assert (
-        every.document["latency_s"]["mean"]
-        < later.document["latency_s"]["mean"]
-        == every.document["latency_s"]["max"]
+        every.document["latency_s"]["mean"] < later.document["latency_s"]["mean"] == every.document["latency_s"]["max"]
     )
 
 

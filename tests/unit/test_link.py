@@ -18,9 +18,7 @@ from hetsim.hardware.link import (
 )
 
 ENDS = ("a", "b")
-IDEAL = IdealLink(
-    "net", IdealSheet.model_validate({"bandwidth": "1 kB/s", "latency": "2 s", "between": ENDS})
-)
+IDEAL = IdealLink("net", IdealSheet.model_validate({"bandwidth": "1 kB/s", "latency": "2 s", "between": ENDS}))
 BUS = Bus("bus", BusSheet.model_validate({
     "width": "16 B", "frequency": "500 MHz", "efficiency": 0.8, "latency": "60 ns", "energy": "6 pJ/B",
     "between": ("a", "b", "c"), "static_power": "1 mW",

@@ -63,9 +63,7 @@ def test_convolution_is_its_definition_on_both_ways(name: str) -> None:
     assert y.dtype == x.dtype
     np.testing.assert_allclose(y, expected, **tolerance)
     rows, columns = lower(case, [x, w, bias])
-    np.testing.assert_allclose(
-        finish(case, lift(case, product(rows, columns)), [x, w, bias]), expected, **tolerance
-    )
+    np.testing.assert_allclose(finish(case, lift(case, product(rows, columns)), [x, w, bias]), expected, **tolerance)
 
 
 @pytest.mark.parametrize("name", [*CONVOLUTIONS, *PRODUCTS])
@@ -139,9 +137,7 @@ def test_optional_inputs_may_be_left_out() -> None:
 
 def test_integers_and_half_precision_tensors() -> None:
     x = random((3, 4))
-    case = Op(
-        "best", "ArgMax", (Tensor("x", x.shape),), (Tensor("y", (3,), "int64"),), {"axis": 1, "keepdims": 0}
-    )
+    case = Op("best", "ArgMax", (Tensor("x", x.shape),), (Tensor("y", (3,), "int64"),), {"axis": 1, "keepdims": 0})
     np.testing.assert_array_equal(run(case, [x])[0], x.argmax(1))
     half = Op("add", "Add", (Tensor("x", (3, 4), "float16"),) * 2, (Tensor("y", (3, 4), "float16"),))
     (y,) = run(half, [x.astype(np.float16)] * 2)
