@@ -282,7 +282,7 @@ def test_voltages_and_variances_that_cannot_be() -> None:
 
 
 def test_an_activity_that_cannot_be() -> None:
-    with pytest.raises(ValueError, match="from 0 to 1, found 1.5"):
+    with pytest.raises(ValueError, match=r"from 0 to 1, found 1\.5"):
         effective(cells(3, 2), wires(), activity=1.5)
 
 
