@@ -281,6 +281,23 @@ def test_voltages_and_variances_that_cannot_be() -> None:
             effective(cells(3, 2), wires(), variances)
 
 
+def test_an_activity_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match=r"from 0 to 1, found 1\.5"):
+        effective(cells(3, 2), wires(), activity=1.5)
+
+
+def test_signs_that_cancel_are_an_activity_of_zero() -> None:
+    rng = np.random.default_rng(8)
+    matrix, sheet = rng.uniform(2e-6, 2e-5, (64, 32)), wires()
+    variances = (0.03 * matrix) ** 2
+    seen = effective(matrix, sheet, variances, activity=0)
+    volts = 0.2 * rng.permutation(np.repeat([-1, 1], 32))
+    spread = volts**2 @ seen.variances / output_variances(matrix, sheet, variances, volts)
+    power = volts**2 @ seen.loads.sum(axis=1) / Circuit(matrix, sheet).operate(volts).power
+    np.testing.assert_allclose(spread, 1, atol=0.04)
+    np.testing.assert_allclose(power, 1, atol=0.02)
+
+
 def test_laws_that_cannot_be() -> None:
     falling = lambda v: (-v, -np.ones_like(v))  # noqa: E731
     with pytest.raises(ValueError, match="must not fall"):

@@ -53,8 +53,11 @@ def effective(
 
     ``variances`` [rows, columns] of conductances, in siemens squared (default: none). Noise counts with the voltages
     that cells have when the share ``activity`` of drivers is on: those on a driven row, and for each of them so many
-    as are off that get theirs from the bit line. Noise of cells on other columns counts, but not that it is shared.
+    as are off that get theirs from the bit line. Where voltages of both signs cancel on a bit line, 0 comes closest.
+    Noise of cells on other columns counts, but not that it is shared. Raises ValueError for an activity beyond 0 to 1.
     """
+    if not 0 <= activity <= 1:
+        raise ValueError(f"activity is a share of the drivers, from 0 to 1, found {activity}")
     circuit = Circuit(conductances, wires, sensing, size)
     rows = len(circuit.cells)
     grounded = wires.model_copy(update={"bit_line": 0.0, "sense": 0.0, "open_bit_lines": ()})
