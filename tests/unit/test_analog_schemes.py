@@ -223,7 +223,7 @@ def test_reads_equal_their_twin(
             dac={"bits": seed % 3 + 1, "energy": "0 J"}, **scheme, **stored,
         )  # fmt: skip
     except ValidationError as error:
-        assert "active_rows" in str(error) or "normalised by its own" in str(error)
+        assert "active_rows" in str(error) or "normalised by its own" in str(error) or "one direction" in str(error)
         return
     numbers, signed = RNG(seed), bool(seed % 2)
     bar = Crossbar.program(numbers.normal(size=(rows, columns)), sheet, seed)
@@ -393,6 +393,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"mapping": "offset", "subtraction": "digital"}, "not a pair: leave pair out"),
     (OFFSET, "an offset is subtracted digital"),
     ({"subtraction": "unit"}, "from offset weights"),
+    ({"sensing": "voltage", "pair": "rows", "bidirectional": True}, "one direction only"),
     ({"sensing": "charge", "pair": "rows"}, "needs the capacitance"),
     ({"capacitance": "1 pF"}, "needs the capacitance"),
     ({"active_rows": 5}, "must divide the tile"),
