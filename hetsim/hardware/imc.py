@@ -183,9 +183,7 @@ class Imc(Component[ImcSheet]):
                 return place
         return None
 
-    def _placed(
-        self, stored: Tensor, matrix: Matrix, slots: int, residency: Residency
-    ) -> tuple[Residency, list[str]]:
+    def _placed(self, stored: Tensor, matrix: Matrix, slots: int, residency: Residency) -> tuple[Residency, list[str]]:
         """The residency with a matrix added, and the names of those that made room: other versions of it, then the
         oldest."""
 

@@ -87,7 +87,7 @@ def test_every_scheme_gives_the_integer_product(
 def test_cells_hold_the_code(scheme: Any, stored: Any) -> None:
     plan = macro(device(levels=16), columns=64, **scheme, **stored).scheme
     codes = np.unique(np.linspace(1 - plan.levels, plan.levels - 1, 301).astype(np.int16))[None]
-    levels = codes_to_levels(codes, plan).reshape(*plan.shape, *codes.shape)
+    levels = codes_to_levels(codes, plan).astype(int).reshape(*plan.shape, *codes.shape)
     held = np.zeros(codes.shape)
     worth = 1
     for s, top in enumerate(plan.tops):
