@@ -102,6 +102,8 @@ class MacroSheet(Storage):
                 f"with {self.sensing} sensing each line is normalised by its own conductance: put pairs on rows, "
                 "or subtract them digitally"
             )
+        if self.bidirectional and self.subtraction == "analog":
+            return f"with {self.sensing} sensing a pair is subtracted before conversion in one direction only"
         return "a converter range of one code a step needs current sensing" if self.adc.range.policy == "unit" else ""
 
     def _driven(self) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 ONE = Footprint(1, 1, ((0, 0),))
+_ROWS = 256  # that are mapped together
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,11 @@ class Tiling:
         return [cells[:, row, column] for row in rows for column in columns]
 
 
+def _blocks(rows: int) -> list[slice]:
+    """Parts of a matrix that take little memory."""
+    return [slice(top, top + _ROWS) for top in range(0, rows, _ROWS)]
+
+
 def weights_to_codes(weights: Array, levels: int, multiple: int = 1) -> tuple[Array, float]:
     """Signed integer codes of a matrix, from -(levels - 1) to levels - 1, and the weight of one code.
 
@@ -121,23 +127,25 @@ def weights_to_codes(weights: Array, levels: int, multiple: int = 1) -> tuple[Ar
 
     scale = float(np.max(np.abs(weights), initial=0.0)) / (levels - 1)
     scale = scale if scale >= np.finfo(np.float64).tiny else 1.0
-    codes = np.rint(weights / scale).astype(np.int16)
+    codes = np.empty(weights.shape, np.int16)
+    for rows in _blocks(len(weights)):
+        codes[rows] = np.rint(weights[rows] / scale)
     return (codes, scale) if multiple == 1 else (codes * np.int16(multiple), scale / multiple)
 
 
 def codes_to_levels(codes: Array, scheme: Scheme) -> Array:
-    """Level of each cell, int32 [P, rows, columns]: 0 is the lowest conductance, the slice's top the highest."""
+    """Level of each cell, uint16 [P, rows, columns]: 0 is the lowest conductance, the slice's top the highest."""
     import numpy as np
 
     slices, copies, polarities = scheme.shape
-    held = codes.astype(np.int32) + scheme.zero
-    levels = np.empty((slices, copies, polarities, *codes.shape), np.int32)
-    for s, (worth, top) in enumerate(zip(scheme.worths, scheme.tops, strict=True)):
-        digit = np.abs(held) // worth % (top + 1)
-        signed = digit * np.sign(held)
-        for q in range(polarities):
-            own = signed * (1, -1)[q]
-            levels[s, :, q] = (top + own) // 2 if scheme.encoding == "two_sided" else np.maximum(own, 0)
+    levels = np.empty((slices, copies, polarities, *codes.shape), np.uint16)
+    for rows in _blocks(len(codes)):
+        held = codes[rows].astype(np.int32) + scheme.zero
+        for s, (worth, top) in enumerate(zip(scheme.worths, scheme.tops, strict=True)):
+            signed = np.abs(held) // worth % (top + 1) * np.sign(held)
+            for q in range(polarities):
+                own = signed * (1, -1)[q]
+                levels[s, :, q, rows] = (top + own) // 2 if scheme.encoding == "two_sided" else np.maximum(own, 0)
     return levels.reshape(scheme.cells, *codes.shape)
 
 
@@ -149,5 +157,6 @@ def levels_to_conductances(levels: Array, scheme: Scheme, g_min: float, g_max: f
     target = np.empty(levels.shape, np.float32)
     for s, top in enumerate(scheme.tops):
         own = slice(s * each, (s + 1) * each)
-        target[own] = g_min + (g_max - g_min) / top * levels[own]
+        steps = g_min + (g_max - g_min) / top * np.arange(top + 1)
+        np.take(steps.astype(np.float32), levels[own], out=target[own])
     return target

@@ -22,9 +22,9 @@ _SAMPLE = 256  # vectors of the first batch that set a calibrated range
 class Array:
     """The cells of a matrix as one read meets them, siemens [P, K, N], K of them driven and N sensed.
 
-    They have ``actual`` conductances and were meant to have ``target``; ``variances`` are of the noise of one read,
-    None without noise. ``tiling`` is that of the read: see `MacroSheet.reading`. ``mismatch`` is None for ideal
-    converters.
+    They have ``actual`` conductances and were meant to have ``target``; ``variances`` are of the noise of one sample,
+    ``sigma`` of what is frozen for a product, as is the amplitude of ``telegraph`` noise, all None without noise.
+    ``tiling`` is that of the read: see `MacroSheet.reading`. ``mismatch`` is None for ideal converters.
     """
 
     tiling: Tiling
@@ -32,6 +32,19 @@ class Array:
     target: Single
     variances: Single | None = None
     mismatch: Mismatch | None = None
+    sigma: Single | None = None
+    telegraph: Single | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The C cells behind each line, whose noise stays as it is for a whole product, [C, L, K, N] in units of signals:
+    each one's signal, standard deviation and telegraph amplitude; ``signs`` [C], how each counts."""
+
+    cells: Single
+    sigma: Single
+    telegraph: Single
+    signs: Single
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,7 @@ class Sensed:
     sensing voltage or charge, in read voltages; ``variances`` likewise, of the noise of one read, None without noise.
     ``gain`` [tiles down, L, N]: digits per unit of signal. ``power`` likewise: siemens by which the square of a
     signal lowers the dissipation, None when lines are held at ground. ``lift`` likewise: the signal without inputs, at
-    a full voltage of one, None when drivers are exact.
+    a full voltage of one, None when drivers are exact. ``frozen`` is None without noise that lasts for a product.
     """
 
     signals: Single
@@ -50,6 +63,7 @@ class Sensed:
     gain: Doubles
     power: Doubles | None
     lift: Doubles | None
+    frozen: Frozen | None
 
 
 def sense(sheet: MacroSheet, array: Array) -> Sensed:
@@ -78,7 +92,8 @@ def sense(sheet: MacroSheet, array: Array) -> Sensed:
     lift = None
     if array.mismatch is not None and sheet.dac.offset:
         lift = _summed(array.tiling, _lines(sheet, _lifted(array), -1) * per_row)
-    return Sensed(signals * per_row, None if spread is None else spread * per_row**2, gain, power, lift)
+    spread = None if spread is None else spread * per_row**2
+    return Sensed(signals * per_row, spread, gain, power, lift, _frozen(sheet, array, per_row))
 
 
 def steps(sheet: MacroSheet) -> Doubles:
@@ -97,6 +112,26 @@ def _lines(sheet: MacroSheet, cells: Single, sign: int) -> Single:
     if not scheme.apart and scheme.copies > 1:
         split = split.sum(axis=1, keepdims=True)
     return split.reshape(scheme.lines, *cells.shape[1:])
+
+
+def _frozen(sheet: MacroSheet, array: Array, per_row: Single) -> Frozen | None:
+    """The cells behind each line, where noise lasts for a product."""
+    if array.sigma is None and array.telegraph is None:
+        return None
+    still = np.zeros_like(array.actual)
+    figures = (array.actual, *(still if noise is None else noise for noise in (array.sigma, array.telegraph)))
+    cells, sigma, telegraph = (_behind(sheet, _driven(array, figure)) * per_row for figure in figures)
+    signs = (1.0, -1.0) if sheet.scheme.subtracted else (1.0,)
+    return Frozen(cells, sigma, telegraph, np.tile(np.array(signs, np.float32), len(cells) // len(signs)))
+
+
+def _behind(sheet: MacroSheet, cells: Single) -> Single:
+    """Cells [P, K, N] as those behind each line, [C, L, K, N]."""
+    scheme, (slices, copies, polarities) = sheet.scheme, sheet.scheme.shape
+    own = scheme.line_shape
+    shape = (slices, own[1], copies // own[1], own[2], polarities // own[2], *cells.shape[1:])
+    split = cells.reshape(shape).transpose(2, 4, 0, 1, 3, 5, 6)
+    return split.reshape(-1, scheme.lines, *cells.shape[1:])
 
 
 def _driven(array: Array, cells: Single | None = None, power: int = 1) -> Single:
