@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import codes_to_levels, levels_to_conductances, weights_to_codes
 from hetsim.analog.mismatch import mismatch
 from hetsim.analog.sensing import Array, full_scale, sense
+from hetsim.analog.wired import wired
 from hetsim.keys import key as derive
 
 Mode = Literal["analog", "ideal"]
@@ -240,17 +241,20 @@ class Crossbar:
 
     def _array(self, time: float, mode: Mode, transposed: bool, key: int) -> Array:
         """The cells as a read from one side meets them; ``key`` draws the noise that lasts for the whole read."""
-        sheet, device = self.sheet, self.sheet.device
-        actual, target = self.conductances(time, mode), self.cells.target
-        variances = errors = None
+        sheet, device, age = self.sheet, self.sheet.device, time - self.time
+        array = Array(sheet.reading(self.tiling, transposed), self.conductances(time, mode), self.cells.target)
         if mode == "analog":
-            actual = conductance.perturbed(device, actual, time - self.time, key, self.tiles[0], self.cells)
-            if device.noisy("sample"):
-                variances = conductance.read_sigma(device, actual, time - self.time, self.cells) ** 2
+            actual = conductance.perturbed(device, array.actual, age, key, self.tiles[0], self.cells)
             errors = mismatch(sheet, self.tiling, self.tiles, transposed)
-        tiling = sheet.reading(self.tiling, transposed)
-        errors = spread_out(errors, grouped(sheet, self.tiling, transposed), tiling.down)
-        if transposed:
-            actual, target = actual.transpose(0, 2, 1), target.transpose(0, 2, 1)
-            variances = None if variances is None else variances.transpose(0, 2, 1)
-        return Array(tiling, actual, target, variances, errors)
+            sample, lasting = device.noisy("sample"), device.noisy("mvm")
+            array = replace(
+                array,
+                actual=actual,
+                variances=conductance.read_sigma(device, actual, age, self.cells) ** 2 if sample else None,
+                sigma=conductance.frozen_sigma(device, actual, age, self.cells) if lasting else None,
+                telegraph=conductance.telegraph(device, actual, self.tiles[0]) if lasting else None,
+                mismatch=spread_out(errors, grouped(sheet, self.tiling, transposed), array.tiling.down),
+            )
+            if sheet.wires is not None:
+                array = wired(sheet, self.tiling, array, transposed)
+        return array.turned() if transposed else array

@@ -44,9 +44,9 @@ def face(
 ) -> Face:
     """Lines with full ``scale`` and ``correction`` [tiles down, tiles across] for inputs of at most ``top`` a pass;
     ``weight``: what a code unit stands for."""
-    cells = array.actual
+    cells = array.actual if array.loads is None else array.loads
     if array.mismatch is not None:  # the power goes by the square of the voltage
-        cells = array.actual * np.repeat(array.mismatch.drive**2, array.tiling.widths(), axis=2).astype(np.float32)
+        cells = cells * np.repeat(array.mismatch.drive**2, array.tiling.widths(), axis=2).astype(np.float32)
     layout = Layout(array.tiling, sheet.scheme.shares)
     readers = Readers(sheet, layout, _lines(sheet, layout, array, sensed, scale, correction, top), weight)
     return Face(readers, cells.sum(axis=(0, 2), dtype=np.float64))

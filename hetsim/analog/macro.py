@@ -12,6 +12,7 @@ from hetsim.analog.device import DeviceSheet
 from hetsim.analog.mapping import Tiling
 from hetsim.analog.scheme import Encoding, Scheme
 from hetsim.analog.storage import Storage
+from hetsim.analog.wires.sheet import Wires
 from hetsim.units import Capacitance, Energy, Time, Voltage
 
 
@@ -36,6 +37,7 @@ class MacroSheet(Storage):
     once, the others cut off, and a tile takes turns. ``bidirectional``: the array can be driven at its columns and
     sensed at its rows.
     ``sample`` is the energy per sensed line and word-line pulse, ``integrate`` per sensed line and integration.
+    ``wires``: resistances between drivers, cells and converters (default: none).
     """
 
     rows: int = Field(ge=1)
@@ -57,6 +59,7 @@ class MacroSheet(Storage):
     overhead: Time = Field(default=0.0, ge=0)
     active_rows: int | None = Field(default=None, ge=1)
     bidirectional: bool = False
+    wires: Wires | None = None
     sample: Energy = Field(default=0.0, ge=0)
     integrate: Energy = Field(default=0.0, ge=0)
 
@@ -95,6 +98,8 @@ class MacroSheet(Storage):
     def _sensed(self) -> str:
         if (self.sensing == "charge") != (self.capacitance is not None):
             return "charge sensing, and no other, needs the capacitance of a line"
+        if self.wires is not None and (self.sensing == "charge" or (self.sensing == "voltage" and self.bidirectional)):
+            return "wires are known for current sensing, and for voltage sensing in one direction"
         if self.sensing == "current":
             return ""
         if self.pair == "columns" and self.subtraction == "analog":

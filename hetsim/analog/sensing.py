@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ class Array:
 
     They have ``actual`` conductances and were meant to have ``target``; ``variances`` are of the noise of one sample,
     ``sigma`` of what is frozen for a product, as is the amplitude of ``telegraph`` noise, all None without noise.
-    ``tiling`` is that of the read: see `MacroSheet.reading`. ``mismatch`` is None for ideal converters.
+    ``tiling`` is that of the read: see `MacroSheet.reading`. ``mismatch`` is None for ideal converters. ``loads``:
+    siemens by which the cells dissipate, those of ``actual`` if None.
     """
 
     tiling: Tiling
@@ -34,6 +35,13 @@ class Array:
     mismatch: Mismatch | None = None
     sigma: Single | None = None
     telegraph: Single | None = None
+    loads: Single | None = None
+
+    def turned(self) -> Array:
+        """Seen from the other side: what was driven is sensed."""
+        figures = ("actual", "target", "variances", "sigma", "telegraph", "loads")
+        given = {name: getattr(self, name) for name in figures}
+        return replace(self, **{k: v.transpose(0, 2, 1) for k, v in given.items() if v is not None})
 
 
 @dataclass(frozen=True, slots=True)
