@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 
-from hetsim.analog.drive import Single
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import Tiling
 from hetsim.analog.sensing import Array
@@ -26,7 +25,7 @@ def wired(sheet: MacroSheet, tiling: Tiling, array: Array, transposed: bool) -> 
     both = sheet.signed_inputs == "bipolar" or sheet.pair == ("columns" if transposed else "rows")
     cells = tiling.place(array.actual).astype(np.float64)
     noise = None if array.variances is None else tiling.place(array.variances)
-    seen, spread, loads = np.empty_like(cells), np.zeros_like(cells), np.empty_like(cells)
+    seen, spread, loads = (np.zeros_like(cells) for _ in range(3))
     sensing: Literal["current", "voltage"] = "current" if sheet.sensing == "current" else "voltage"
     for t, tile in enumerate(cells):
         for group in _groups(tiling, array, transposed, tile.shape):
@@ -41,7 +40,7 @@ def wired(sheet: MacroSheet, tiling: Tiling, array: Array, transposed: bool) -> 
         siemens = cells.sum(axis=1, keepdims=True)
         seen, spread, loads = seen * siemens, spread * siemens**2, cells
     gathered = [tiling.gather(figure.astype(np.float32)) for figure in (seen, spread, loads)]
-    share: Single = gathered[0] / np.where(array.actual > 0, array.actual, np.float32(1))
+    share = np.asarray(gathered[0] / np.where(array.actual > 0, array.actual, np.float32(1)), np.float32)
     return replace(
         array,
         actual=gathered[0],
