@@ -140,7 +140,7 @@ class Crossbar:
             return last
         actual = self.conductances(time, mode)
         variances = None
-        if mode == "analog" and device.read_noise is not None:
+        if mode == "analog" and device.noisy("sample"):
             variances = conductance.read_sigma(device, actual, time - self.time, self.cells) ** 2
         sensed = sense(self.sheet, self.tiling, actual, self.cells.target, variances)
         if mode not in self._full_scale:

@@ -153,6 +153,19 @@ def test_a_table_in_the_library_needs_a_source(tmp_path: Path) -> None:
         check(path)
 
 
+def test_known_stuck_cells_may_be_a_file(tmp_path: Path) -> None:
+    path = table(tmp_path, "g (uS), sigma (uS)\n5, 1\n")
+    (tmp_path / "faults.csv").write_text("tile,row,column,at\n0,3,2,on\n1,0,0,open\n")
+    path.write_text(path.read_text() + "stuck: {table: faults.csv}\n")
+    sheet = DeviceSheet.model_validate(filled(stripped(read(path)[0])).plain())
+    assert sheet.stuck is not None
+    assert [(c.tile, c.row, c.column, c.at) for c in sheet.stuck.table] == [(0, 3, 2, "on"), (1, 0, 0, "open")]
+    (tmp_path / "faults.csv").write_text("tile,row,column,at\n0,3,2,on\n1,x,0,wide\n")
+    with pytest.raises(InputError) as caught:
+        check(path)
+    assert {(p.path, p.line) for p in caught.value.problems} == {("stuck.table.1.row", 3), ("stuck.table.1.at", 3)}
+
+
 @pytest.mark.parametrize(
     ("figure", "message"),
     [
