@@ -228,7 +228,8 @@ def endurance() -> Any:
             found.append((name.partition("_")[0], sheet.endurance, seconds, _called(name)))
             ax.plot(seconds, sheet.endurance, "o", color=COLOURS.get(found[-1][0], OTHER), markersize=6)
     for kind, (low, high) in SURVEY.items():
-        ax.vlines(sorted({x for k, _, x, _ in found if k == kind}), low, high, color=COLOURS[kind], alpha=0.35, linewidth=3)
+        places = sorted({x for k, _, x, _ in found if k == kind})
+        ax.vlines(places, low, high, color=COLOURS[kind], alpha=0.35, linewidth=3)
     for group in _close(sorted(found)):
         _, cycles, seconds, _ = group[-1]
         who = ", ".join(dict.fromkeys(entry[3] for entry in group))

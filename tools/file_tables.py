@@ -1,7 +1,7 @@
 """Write the tables of docs/files.md from the schemas of the files, so that they cannot fall behind the code.
 
-python tools/file_tables.py            # rewrite what stands between the markers
-python tools/file_tables.py --check    # change nothing; exit status 1 when something would change
+    python tools/file_tables.py            # rewrite what stands between the markers
+    python tools/file_tables.py --check    # change nothing; exit status 1 when something would change
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Make what the README shows of the demo: the table in it, and the picture under docs/images.
 
-python tools/readme_figures.py
+    python tools/readme_figures.py
 """
 
 from __future__ import annotations

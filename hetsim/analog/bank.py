@@ -57,6 +57,7 @@ class Bank:
         self._pulses: dict[int, NDArray[np.uint32]] = {}
         self._before: dict[int, NDArray[np.uint32]] = {}
         self._faults: dict[int, NDArray[np.float32] | None] = {}
+        self._lives: dict[int, tuple[NDArray[Any], NDArray[np.float32]]] = {}
         self._writings: dict[Name, int] = {}
         self.failed = 0
         self.stored: dict[Name, Stored] = {}
@@ -133,7 +134,7 @@ class Bank:
             found["worn_out_cells"] = float(self.failed)
         if device.endurance is None:
             return found
-        since = pulses - np.stack([self._before[tile] for tile in self._pulses])
+        since = np.stack([had - self._before.get(tile, np.uint32(0)) for tile, had in self._pulses.items()])
         return found | {"wear": worst / device.endurance} | lifetime(device, since, seconds)
 
     def _make_room(self, tiles: int) -> None:
@@ -151,11 +152,11 @@ class Bank:
         placed = crossbar.tiling.place(pulses)
         died = 0
         for tile, new in zip(tiles, placed, strict=True):
-            had = self._pulses.setdefault(tile, np.zeros(self._shape, np.uint32))
-            before = self._before.setdefault(tile, np.zeros(self._shape, np.uint32))
-            for counted in (had, before) if preloaded else (had,):
-                counted[: new.shape[0], : new.shape[1]] += new
-            died += self._worn_out(tile, had)
+            for counts in (self._pulses, self._before) if preloaded else (self._pulses,):
+                if tile not in counts:
+                    counts[tile] = np.zeros(self._shape, np.uint32)
+                counts[tile][: new.shape[0], : new.shape[1]] += new
+            died += self._worn_out(tile, self._pulses[tile])
         if died:
             self.failed += died
             crossbar.cells = replace(crossbar.cells, stuck=self._stuck(tiles, crossbar.tiling))
@@ -163,10 +164,12 @@ class Bank:
 
     def _worn_out(self, tile: int, had: NDArray[np.uint32]) -> int:
         """Make cells stuck that have had all the pulses they can take; returns how many are new."""
-        lives = conductance.worn(self._sheet.device, self._shape, derive(self._key, "tile", tile))
-        if lives is None:
-            return 0
-        known = self._fault(tile)
+        if tile not in self._lives:
+            drawn = conductance.worn(self._sheet.device, self._shape, derive(self._key, "tile", tile))
+            if drawn is None:
+                return 0
+            self._lives[tile] = drawn
+        lives, known = self._lives[tile], self._fault(tile)
         healthy = np.full(self._shape, np.nan, np.float32) if known is None else known
         new = (had >= lives[0]) & np.isnan(healthy)
         if new.any():

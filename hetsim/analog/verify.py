@@ -11,6 +11,8 @@ from hetsim.analog.device import DeviceSheet, WriteVerify
 
 Singles = NDArray[np.float32]
 
+_BLOCK = 1 << 15  # cells that are pulsed together: they stay in the cache
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -35,22 +37,49 @@ def write_verify(
     pulsed together; what is drawn depends only on the generator and on the targets.
     """
     goal = target.ravel()
-    own = np.ones_like(goal) if factor is None else factor.ravel()
+    own = None if factor is None else factor.ravel()
     reached = np.full_like(goal, (pulsed.response.bounds or (device.g_min, device.g_max))[0])
     pulses = np.ones(goal.shape, np.uint32)  # the erase pulse
-    active = np.arange(goal.size)
+    failures = 0
+    for first in range(0, goal.size, _BLOCK):
+        part = slice(first, first + _BLOCK)
+        factors = None if own is None else own[part]
+        failures += _approach(device, pulsed, goal[part], factors, reached[part], pulses[part], numbers, bits)
+    return Verified(reached.reshape(target.shape), pulses.reshape(target.shape), failures)
+
+
+def _approach(
+    device: DeviceSheet,
+    pulsed: WriteVerify,
+    goal: Singles,
+    own: Singles | None,
+    reached: Singles,
+    pulses: NDArray[np.uint32],
+    numbers: np.random.Generator,
+    bits: int | None,
+) -> int:
+    """Pulse cells that were erased until they are accepted, in place; returns how many never are.
+
+    What is left of them is kept together, so that a round costs as much as there are cells in it.
+    """
     window = (device.g_min, device.g_max)
-    for left in range(pulsed.max_pulses - 1, -1, -1):
-        now = reached[active]
-        error = goal[active] - _read(device, pulsed.bits or bits, now, numbers)
+    active, now = np.arange(goal.size), reached.copy()
+    factor: Singles | float = 1.0 if own is None else own
+    for spent in range(1, pulsed.max_pulses + 1):
+        error = goal - _read(device, pulsed.bits or bits, now, numbers)
         missed = np.abs(error) > np.float32(pulsed.tolerance)
-        active, now, error = active[missed], now[missed], error[missed]
-        if not left or not active.size:
-            break
+        if spent == pulsed.max_pulses or not missed.all():
+            done = ~missed if spent < pulsed.max_pulses else np.ones_like(missed)
+            reached[active[done]], pulses[active[done]] = now[done], spent
+            if spent == pulsed.max_pulses:
+                return int(missed.sum())
+            active, now, goal, error = active[missed], now[missed], goal[missed], error[missed]
+            factor = 1.0 if own is None else own[active]
+        if not active.size:
+            return 0
         normals = numbers.standard_normal(active.size, dtype=np.float32)
-        reached[active] = pulsed.response.after(now, error > 0, own[active], normals, window)
-        pulses[active] += np.uint32(1)
-    return Verified(reached.reshape(target.shape), pulses.reshape(target.shape), int(active.size))
+        now = pulsed.response.after(now, error > 0, factor, normals, window)
+    return 0
 
 
 def _read(device: DeviceSheet, bits: int | None, g: Singles, numbers: np.random.Generator) -> Singles:

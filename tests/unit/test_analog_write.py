@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hetsim.analog import conductance
 from hetsim.analog.device import DeviceSheet, Response, Spread
 from hetsim.analog.programming import Programming
 from hetsim.analog.write import Write
-from hetsim.catalog import filled, stripped
+from hetsim.catalog import filled, locate, stripped
 from hetsim.document import read
 from hetsim.errors import InputError
 from hetsim.library import check
@@ -152,6 +153,40 @@ def test_a_table_in_the_library_needs_a_source(tmp_path: Path) -> None:
     path = table(tmp_path / "components", "g (uS), sigma (uS)\n5, 1\n")
     with pytest.raises(InputError, match=r"'mine\.csv' has no source"):
         check(path)
+
+
+def test_known_stuck_cells_may_be_a_file(tmp_path: Path) -> None:
+    path = table(tmp_path, "g (uS), sigma (uS)\n5, 1\n")
+    (tmp_path / "faults.csv").write_text("tile,row,column,at\n0,3,2,on\n1,0,0,open\n")
+    path.write_text(path.read_text() + "stuck: {table: faults.csv}\n")
+    sheet = DeviceSheet.model_validate(filled(stripped(read(path)[0])).plain())
+    assert sheet.stuck is not None
+    assert [(c.tile, c.row, c.column, c.at) for c in sheet.stuck.table] == [(0, 3, 2, "on"), (1, 0, 0, "open")]
+    (tmp_path / "faults.csv").write_text("tile,row,column,at\n0,3,2,on\n1,x,0,wide\n")
+    with pytest.raises(InputError) as caught:
+        check(path)
+    assert {(p.path, p.line) for p in caught.value.problems} == {("stuck.table.1.row", 3), ("stuck.table.1.at", 3)}
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        ("{value: 4, source: none found, evidence: assumption}", "no unit"),
+        ("{value: 4 uS, evidence: assumption}", "no source"),
+        ("{value: 4 uS, source: none found}", "no evidence"),
+        ("{value: 4 uS, source: none found, evidence: guess}", "evidence 'guess' is not known"),
+        ("4 uS", "no source"),
+    ],
+)
+def test_a_figure_of_the_library_has_unit_source_and_evidence(tmp_path: Path, figure: str, message: str) -> None:
+    (tmp_path / "components").mkdir()
+    path = tmp_path / "components" / "cell.yaml"
+    text = locate("devices/rram_milo_irps_2021").read_text()
+    path.write_text(re.sub("^g_min: .*$", f"g_min: {figure}", text, flags=re.MULTILINE))
+    with pytest.raises(InputError) as caught:
+        check(path)
+    found = [p for p in caught.value.problems if message in p.message]
+    assert found and found[0].path == "g_min" and found[0].line == 7
 
 
 @pytest.mark.parametrize("wrong", [{"table": []}, {"unit": "1 uS", "table": [{"g": "1 uS", "sigma": "1 uS"}]}])

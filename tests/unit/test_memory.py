@@ -81,3 +81,10 @@ def test_wrong_figures_are_refused(change: dict, word: str) -> None:
 def test_a_sheet_written_back_reads_the_same() -> None:
     sheet = dram().sheet
     assert MemorySheet.model_validate_json(sheet.model_dump_json()) == sheet
+
+
+def test_a_destructive_read_costs_a_cycle_and_a_write() -> None:
+    restoring = dram(restore={"energy": "30 pJ/B", "cycles": 1})
+    assert restoring.sheet.rate == dram().sheet.rate / 2
+    assert restoring.sheet.access == pytest.approx(dram().sheet.access + 30e-12)
+    assert restoring.peaks()["peak_power_W"] == pytest.approx(1.0 + 50e9 * 50e-12)
