@@ -183,14 +183,19 @@ class Imc(Component[ImcSheet]):
         Inputs and outputs share the bus; conversion, partial sums and activation are stages of their own.
         """
         sheet, tiling = self.sheet, self.sheet.tiling(matrix.rows, matrix.columns)
-        load = matrix.groups * matrix.rows * sheet.input_bits / 8 / sheet.bus.bandwidth
         outputs = matrix.groups * matrix.columns
-        move = outputs * OUTPUT_BYTES[sheet.output] / sheet.bus.bandwidth
+        load, move = self._carried(matrix)
         latency, interval = sheet.pace(_signed(op), tiling.widest)
         add = sheet.digital.time * (tiling.down - 1 + _biased(op))
         units = sheet.activation
         activate = outputs / (units.rate * units.count) if units and op.activation else 0.0
         return load + latency + add + activate + move, max(load + move, interval, add, activate)
+
+    def _carried(self, matrix: Matrix) -> tuple[float, float]:
+        """Seconds on the bus for the inputs of a vector, and for its outputs."""
+        sheet = self.sheet
+        load = matrix.groups * matrix.rows * sheet.input_bits / 8 / sheet.bus.bandwidth
+        return load, matrix.groups * matrix.columns * OUTPUT_BYTES[sheet.output] / sheet.bus.bandwidth
 
     def _steps(self, op: Op, matrix: Matrix) -> tuple[Step, ...]:
         sheet, tiling = self.sheet, self.sheet.tiling(matrix.rows, matrix.columns)

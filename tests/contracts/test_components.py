@@ -139,7 +139,7 @@ def test_plans_are_finite_and_complete(part: Component[Any]) -> None:
 
 
 def check_steps(plan: Plan) -> None:
-    categories = {"compute", "array", "dac", "adc", "digital", "buffer", "memory", "program"}
+    categories = {"compute", "array", "dac", "adc", "digital", "buffer", "link", "memory", "program"}
     assert len({step.name for step in plan.steps}) == len(plan.steps)
     for step in plan.steps:
         assert step.category in categories
