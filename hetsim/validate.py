@@ -1,7 +1,7 @@
 """Validation: scenarios that say what is expected of them, with published and simulated figures side by side.
 
-A metric is a figure, or several with ``*``, ``/``, ``+`` and ``-`` between them (``energy_J.total / requests``), products
-before sums. A figure is a number with or without a unit, or a path:
+A metric is a figure, or several with ``*``, ``/``, ``+`` and ``-`` between them (``energy_J.total / requests``),
+products before sums. A figure is a number with or without a unit, or a path:
 
 - into the result, as it stands in ``result.json``: ``metrics.accuracy``, ``components.npu.busy_s``;
 - ``ops.<op>.seconds`` and ``.joules``: what a run of the op took, the mean over its runs;

@@ -33,10 +33,10 @@ class Dissipation(Facts):
 
 
 class ImcChipSheet(ImcSheet):
-    """Datasheet of a chip whose crossbars are grouped in ``levels``, innermost first, with ``parts`` of the chip itself.
+    """Datasheet of a chip whose crossbars are grouped in ``levels``, innermost first, with ``parts`` of its own.
 
-    Area, rated power and leakage are the sums of the parts. ``bus`` is that of each unit of the last level (a tile), or
-    of the chip where there is no ``mesh``. ``replicate``: a layer with more vectors than this is stored so many times
+    Area, rated power and leakage are the sums of the parts. ``bus`` is that of each unit on the ``mesh`` (a tile), or
+    of the chip where there is none. ``replicate``: a layer with more vectors than this is stored so many times
     that no copy takes more of them, as far as that fits on half of the chip; copies are taken to have equal errors.
     """
 

@@ -101,6 +101,8 @@ def test_links_take_time_and_energy(name: str) -> None:
     assert 0 == link.occupancy(0) < link.occupancy(1) <= link.occupancy(4096)
     assert 0 == link.joules(0) <= link.joules(1) <= link.joules(4096) < math.inf
     assert 0 <= link.latency() < 1e-3
+    assert len(link.lanes("a", "b")) == link.hops("a", "b")
+    assert link.places() >= 1
     assert 0 < link.peaks()["peak_bytes_per_s"] < math.inf
     assert link.static_power() >= 0
 
