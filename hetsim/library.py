@@ -23,7 +23,7 @@ from hetsim.workload import workload_kinds
 
 Rows = list[tuple[str, ...]]
 
-_UNITS = {"ops_per_s": "OP/s", "ops_per_J": "OP/J", "bytes_per_s": "B/s", "power_W": "W"}
+_UNITS = {"ops_per_s": "OP/s", "ops_per_J": "OP/J", "bytes_per_s": "B/s", "power_W": "W", "area_mm2": "mm2"}
 
 
 def files(name: str) -> list[Path]:
@@ -162,7 +162,7 @@ def _key_figures(name: str, block: Mapping[str, Any]) -> Iterator[str]:
         return
     for peak, value in parts[block["kind"]](name, sheet).peaks().items():
         unit = next((unit for end, unit in _UNITS.items() if peak.endswith(end)), "")
-        yield engineering(value, unit)
+        yield f"{value:.3g} mm2" if unit == "mm2" else engineering(value, unit)
 
 
 def _first(text: str | None) -> str:

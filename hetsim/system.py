@@ -41,23 +41,28 @@ class System:
         return self._routes[source].get(target)
 
     @cached_property
-    def _neighbours(self) -> Mapping[str, tuple[Hop, ...]]:
-        hops: dict[str, list[Hop]] = {name: [] for name in self.components}
+    def _joined(self) -> Mapping[str, tuple[Link[Any], ...]]:
+        """The links on which each component is, in order of declaration."""
+        joined: dict[str, list[Link[Any]]] = {name: [] for name in self.components}
         for link in self.links.values():
-            for a in link.sheet.between:
-                hops[a] += [Hop(link, a, b) for b in link.sheet.between if b != a]
-        return {name: tuple(h) for name, h in hops.items()}
+            for name in dict.fromkeys(link.sheet.between):
+                joined[name].append(link)
+        return {name: tuple(links) for name, links in joined.items()}
 
     def _search(self, source: str) -> dict[str, tuple[Hop, ...]]:
-        """Breadth-first search: the routes to all that can be reached."""
+        """Breadth-first search: the routes to all that can be reached. A link leads to all on it the first time."""
         paths: dict[str, tuple[Hop, ...]] = {source: ()}
-        frontier = [source]
+        frontier, crossed = [source], set[str]()
         while frontier:
             reached = []
             for name in frontier:
-                for hop in self._neighbours[name]:
-                    if hop.target not in paths:
-                        paths[hop.target] = (*paths[name], hop)
-                        reached.append(hop.target)
+                for link in self._joined[name]:
+                    if link.name in crossed:
+                        continue
+                    crossed.add(link.name)
+                    for target in link.sheet.between:
+                        if target not in paths:
+                            paths[target] = (*paths[name], Hop(link, name, target))
+                            reached.append(target)
             frontier = reached
         return paths

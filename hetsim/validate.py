@@ -1,7 +1,7 @@
 """Validation: scenarios that say what is expected of them, with published and simulated figures side by side.
 
-A metric is a figure, or several multiplied and divided from left to right (``energy_J.total / requests``). A figure
-is a number with or without a unit, or a path:
+A metric is a figure, or several with ``*``, ``/``, ``+`` and ``-`` between them (``energy_J.total / requests``),
+products before sums. A figure is a number with or without a unit, or a path:
 
 - into the result, as it stands in ``result.json``: ``metrics.accuracy``, ``components.npu.busy_s``;
 - ``ops.<op>.seconds`` and ``.joules``: what a run of the op took, the mean over its runs;
@@ -36,7 +36,9 @@ _STEP = ("count", "seconds", "joules", "rate")
 _UNITS = (  # what the last word of a path tells of its unit
     (r"_ops_per_J$", "OP/J"), (r"_ops_per_s$", "OP/s"), (r"_bytes_per_s$", "B/s"), (r"(_per_s|\.rate)$", "/s"),
     (r"(_s|\.seconds|latency_s\.\w+)$", "s"), (r"(_J|\.joules|energy_J\.\S+)$", "J"), (r"_W$", "W"),
-    (r"\.ops$", "OP"), (r"(\.bytes|\.(memory|spill|load_weights|move)\.count)$", "B"), (r"\d\s*\w?Hz$", "/s"),
+    (r"\d\s*[munp]?s$", "s"), (r"\d\s*[munpf]?J$", "J"),
+    (r"_mm2$", "mm2"), (r"\.ops$", "OP"),
+    (r"(\.bytes|\.(memory|spill|load_weights|move)\.count)$", "B"), (r"\d\s*\w?Hz$", "/s"),
 )  # fmt: skip
 
 
@@ -96,7 +98,8 @@ class Row:
 
 
 def unit(metric: str) -> str:
-    """The SI unit of a metric as its words tell it, empty when they do not; J/s is W."""
+    """The SI unit of a metric as its words tell it, empty when they do not; J/s is W. A sum has that of a term."""
+    metric = re.split(r"\s+[+-]\s+", metric)[0]
     powers: Counter[str] = Counter()
     for sign, word in re.findall(r"(?:^|\s([*/])\s+)(.+?)(?=\s[*/]\s|$)", metric):
         symbol = next((symbol for ending, symbol in _UNITS if re.search(ending, word)), "")
@@ -104,10 +107,12 @@ def unit(metric: str) -> str:
         powers.update({over: -1, under: 1} if sign == "/" else {over: 1, under: -1})
     over, under = ("·".join(s for s, n in powers.items() if s and n * way > 0) for way in (1, -1))
     told = f"{over}/{under}" if under else over
-    return {"J/s": "W"}.get(told, told)
+    return {"J/s": "W", "W·s": "J", "s·W": "J", "s/OP": "s"}.get(told, told)
 
 
 def _figure(value: float, symbol: str) -> str:
+    if symbol.startswith("mm2"):  # has its prefix
+        return f"{plain(value)} {symbol}"
     return engineering(value, symbol, 4) if symbol else plain(value)
 
 
@@ -150,7 +155,13 @@ class Answer:
 
     def figure(self, metric: str, number: int = 0) -> float:
         """The value of a metric; ``number`` is that of the expectation, to say where it stands."""
-        first, *rest = re.split(r"\s+([*/])\s+", metric)
+        first, *rest = re.split(r"\s+([+-])\s+", metric)
+        terms = [(1, first), *((-1 if sign == "-" else 1, t) for sign, t in zip(rest[::2], rest[1::2], strict=True))]
+        return fsum(sign * self._term(term, metric, number) for sign, term in terms)
+
+    def _term(self, term: str, metric: str, number: int) -> float:
+        """Figures multiplied and divided from left to right."""
+        first, *rest = re.split(r"\s+([*/])\s+", term)
         value = self._operand(first, number)
         for sign, word in zip(rest[::2], rest[1::2], strict=True):
             operand = self._operand(word, number)

@@ -168,8 +168,8 @@ class MacroSheet(Storage):
         )
 
     def storage(self) -> dict[str, Any]:
-        """What `Storage` says of it."""
-        return {name: getattr(self, name) for name in Storage.model_fields}
+        """What `Storage` says of each of its replicas."""
+        return {name: getattr(self, name) for name in Storage.model_fields if name != "replicas"}
 
     @property
     def signed_codes(self) -> bool:

@@ -1,4 +1,4 @@
-"""Moving tensors: each to each place at most once, hop by hop, first come first served on every lane."""
+"""Moving tensors: each to each place at most once, packet by packet over the links of its route."""
 
 from __future__ import annotations
 
@@ -35,26 +35,88 @@ class Mover:
                 "add a link between them, or pin its ops to components that are connected",
             )
         job.copies[place] = [reader]
-        self._cross(job, place, hops, 0, self._clock.now)
+        self._cross(job, place, hops, 0, self._clock.now, 0)
         return False
 
-    def _cross(self, job: Job, place: tuple[int, str], hops: tuple[Hop, ...], number: int, now: int) -> None:
-        """Reserve the next hop."""
+    def _cross(
+        self, job: Job, place: tuple[int, str], hops: tuple[Hop, ...], number: int, now: int, before: int
+    ) -> None:
+        """Reserve the next hop. ``before`` is when the last byte leaves the hop before it."""
         hop = hops[number]
+        if hop.arbiter is not None:
+            payload = (job, place, hops, number, (now, before))
+            hop.arbiter.ask(hop.source, hop.occupancy, hop.bursts, self._served, payload)
+            return
         lane, begin = hop.lane, now
         if lane is not None:
             if lane.free > begin:
                 begin = lane.free
             lane.free = begin + hop.occupancy
-        end = begin + hop.total
-        self._meter.transfer(job, place[0], hop, now, begin, end)
-        self._clock.alarm(end - now, self._crossed, (job, place, hops, number + 1))
+            if hop.more:
+                self._thread(job, place, hops, number, (now, begin, before), 0, begin + hop.step)
+                return
+        self._booked(job, place, hops, number, (now, begin, before), begin + hop.total)
+
+    def _booked(
+        self,
+        job: Job,
+        place: tuple[int, str],
+        hops: tuple[Hop, ...],
+        number: int,
+        times: tuple[int, int, int],
+        end: int,
+    ) -> None:
+        """A hop is reserved until ``end``, or longer if it is faster than the one before it.
+
+        Its first packet goes on when that is over, the tensor has arrived when all of it is. ``times`` are when it was
+        asked for and begun, and when the last byte leaves the hop before.
+        """
+        hop = hops[number]
+        asked, begin, before = times
+        number += 1
+        then = end - hop.total + hop.lead
+        if before:
+            end = max(end, before + hop.trail + hop.total - hop.occupancy)
+        self._meter.transfer(job, place[0], hop, asked, begin, end)
+        if number == len(hops):
+            then = end
+        self._clock.alarm(then - self._clock.now, self._crossed, (job, place, hops, number, end))
+
+    def _thread(
+        self, job: Job, place: tuple[int, str], hops: tuple[Hop, ...], number: int, times: tuple[int, int, int],
+        k: int, head: int,
+    ) -> None:  # fmt: skip
+        """Reserve the further lanes of a network, up to one on which the head is held up: from there when it goes on.
+
+        The head is at lane ``k`` of the further ones at ``head``.
+        """
+        hop = hops[number]
+        while k < len(hop.more):
+            lane, free = hop.more[k], hop.more[k].free
+            begin = free if free > head else head
+            lane.free = begin + hop.occupancy
+            held, head = begin > head, begin + hop.step
+            k += 1
+            if held and k < len(hop.more):
+                payload = (job, place, hops, number, times, k, head)
+                self._clock.alarm(head - self._clock.now, self._threaded, payload)
+                return
+        self._booked(job, place, hops, number, times, head + hop.occupancy)
+
+    def _threaded(self, event: Any) -> None:
+        self._thread(*event.payload)
+
+    def _served(self, payload: Any, begin: int) -> None:
+        """The arbiter of a lane is done with a transfer."""
+        job, place, hops, number, (asked, before) = payload
+        latency = hops[number].total - hops[number].occupancy
+        self._booked(job, place, hops, number, (asked, begin, before), self._clock.now + latency)
 
     def _crossed(self, event: Any) -> None:
-        job, place, hops, number = event.payload
+        job, place, hops, number, end = event.payload
         now = self._clock.now
         if number < len(hops):
-            self._cross(job, place, hops, number, now)
+            self._cross(job, place, hops, number, now, end)
             return
         readers, job.copies[place] = job.copies[place], None
         for reader in readers:

@@ -33,7 +33,7 @@ class Run:
         scenario.check(self.workload)
         self.total = scenario.traffic.requests or self.workload.requests
         self.clock = Clock(scenario.max_events)
-        self.roads = Roads(self.system)
+        self.roads = Roads(self.system, self.clock)
         self.options = Options(scenario, self.system)
         self.outlook = Outlook(self.system, self.roads, scenario.marks, self.options)
         self.meter = Meter(self.system)

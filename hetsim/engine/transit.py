@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from hetsim.engine.lanes import alone, timings
 from hetsim.engine.memo import Memo
 from hetsim.hardware.link import Link
 from hetsim.schedulers.scheduler import FOREVER
 from hetsim.system import System
-from hetsim.units import ticks
 
 
 class Transit:
@@ -22,8 +22,8 @@ class Transit:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._kinds: dict[tuple[str, ...] | None, int] = {}
-        self._examples: list[tuple[Link[Any], ...] | None] = []
+        self._kinds: dict[tuple[tuple[str, int], ...] | None, int] = {}
+        self._examples: list[tuple[tuple[Link[Any], int], ...] | None] = []
         self._laws = {name: _law(link) for name, link in system.links.items()}
         self.routes: Memo[str, list[int]] = Memo(self._row)
         self.usual: Memo[str, tuple[int, frozenset[int]]] = Memo(self._usual)
@@ -40,19 +40,17 @@ class Transit:
     def _kind(self, source: str, target: str) -> int:
         """The number of the kind of route between two components."""
         route = self._system.route(source, target)
-        law = None if route is None else tuple(self._laws[hop.link.name] for hop in route)
+        way = None if route is None else tuple([(h.link, h.link.hops(h.source, h.target)) for h in route])
+        law = None if way is None else tuple([(self._laws[link.name], hops) for link, hops in way])
         if law not in self._kinds:
             self._kinds[law] = len(self._examples)
-            self._examples.append(None if route is None else tuple(hop.link for hop in route))
+            self._examples.append(way)
             self.times.clear()
         return self._kinds[law]
 
     def _ticks(self, size: int) -> list[int]:
         """Ticks for so many bytes over each kind of route; forever where there is no way."""
-        return [
-            FOREVER if links is None else sum([ticks(link.latency() + link.occupancy(size)) for link in links])
-            for links in self._examples
-        ]
+        return [FOREVER if way is None else alone(timings(way, size)) for way in self._examples]
 
 
 def _law(link: Link[Any]) -> str:

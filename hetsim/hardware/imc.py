@@ -40,6 +40,11 @@ class Imc(Component[ImcSheet]):
 
     kind: ClassVar[str] = "imc"
     sheet_type: ClassVar[type[Sheet]] = ImcSheet
+    work_type: ClassVar[type[Work]] = Work
+
+    def work(self, op: Op, matrix: Matrix, stored: Tensor) -> Work:
+        """What an op on a stored matrix takes, when it is stored as the op uses it."""
+        return work(self.sheet, op, matrix, stored, self.work_type)
 
     def capacities(self) -> Mapping[str, int]:
         units = self.sheet.pooling
@@ -57,7 +62,7 @@ class Imc(Component[ImcSheet]):
             return f"has no unit for {op.activation}"
         if op.matrix is None or op.matrix.stored is None:
             return "" if _has(self.sheet.pooling, op.kind) else f"has no unit for {op.kind} without a stored matrix"
-        needed = work(self.sheet, op, op.matrix, op.matrix.stored).slots
+        needed = self.work(op, op.matrix, op.matrix.stored).slots
         if needed > self.sheet.crossbars:
             return f"the matrix takes {needed} crossbars, the chip has {self.sheet.crossbars}"
         return ""
@@ -66,7 +71,7 @@ class Imc(Component[ImcSheet]):
         if op.matrix is None or op.matrix.stored is None:
             return self._pooled(op)
         stored, matrix, sheet = op.matrix.stored, op.matrix, self.sheet
-        todo, place = work(sheet, op, matrix, stored), self._resident(stored, matrix, residency)
+        todo, place = self.work(op, matrix, stored), self._resident(stored, matrix, residency)
         if place is not None and place.transposed != matrix.transposed:
             todo = turned(todo)
         evicted: list[str] = []
@@ -108,7 +113,7 @@ class Imc(Component[ImcSheet]):
             return Outcome(tuple(rounded(y, output) for y in run(op, inputs, moment.threads)))
         from hetsim.numerics import finish, lift, lower
 
-        todo = work(self.sheet, op, op.matrix, op.matrix.stored)
+        todo = self.work(op, op.matrix, op.matrix.stored)
         x, w = lower(op, inputs)
         grouped = w.ndim == 3
         try:
@@ -166,7 +171,7 @@ class Imc(Component[ImcSheet]):
         sheet = self.sheet
         tiling = sheet.tiling(sheet.rows, sheet.columns)
         rows, columns = tiling.height, tiling.width - tiling.units
-        full = Work(sheet, Matrix(rows, columns, 1), signed=False)
+        full = self.work_type(sheet, Matrix(rows, columns, 1), signed=False)
         interval = sheet.pace(False, tiling.width, sheet.turns(full.tiling))[1]
         rate = sheet.crossbars / sheet.arrays * 2 * rows * columns / interval
         per_op = sum(step.count * step.joules for step in full.reading(1)) / (2 * rows * columns)

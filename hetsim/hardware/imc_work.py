@@ -55,10 +55,8 @@ class Work:
         Inputs and outputs share the bus; conversion, partial sums and activation are stages of their own. Replicas
         take turns with the vectors.
         """
-        sheet, matrix = self.sheet, self.matrix
-        load = matrix.groups * matrix.rows * sheet.input_bits / 8 / sheet.bus.bandwidth
-        outputs = matrix.groups * matrix.columns
-        move = outputs * OUTPUT_BYTES[sheet.output] / sheet.bus.bandwidth
+        sheet, outputs = self.sheet, self.matrix.groups * self.matrix.columns
+        load, move = self.carried()
         turns = sheet.turns(self.tiling, self.turned)
         fullest = sheet.reading(self.tiling, self.turned).widest
         latency, interval = sheet.pace(self.signed, fullest, turns, self.turned)
@@ -66,6 +64,12 @@ class Work:
         units = sheet.activation
         activate = outputs / (units.rate * units.count) if units and self.activated else 0.0
         return load + latency + add + activate + move, max(load + move, interval / sheet.replicas, add, activate)
+
+    def carried(self) -> tuple[float, float]:
+        """Seconds on the bus for the inputs of a vector, and for its outputs."""
+        sheet, matrix = self.sheet, self.matrix
+        load = matrix.groups * matrix.rows * sheet.input_bits / 8 / sheet.bus.bandwidth
+        return load, matrix.groups * matrix.columns * OUTPUT_BYTES[sheet.output] / sheet.bus.bandwidth
 
     def steps(self) -> tuple[Step, ...]:
         """Instructions of the op, from its inputs to its outputs."""
@@ -150,13 +154,13 @@ class Work:
         return shapes * self.matrix.groups
 
 
-def work(sheet: ImcSheet, op: Op, matrix: Matrix, stored: Tensor) -> Work:
-    """The work of an op on a matrix that is stored as it uses it."""
+def work(sheet: ImcSheet, op: Op, matrix: Matrix, stored: Tensor, kind: type[Work] = Work) -> Work:
+    """The work of an op on a matrix that is stored as it uses it, of a ``kind``."""
     own = sheet.layer(op.name, stored.name)
     biased = len(op.inputs) > 2 and op.inputs[2] is not None
     moving = next(t for t in op.inputs[:2] if t is not None and t is not stored)
     signed = not (moving.nonnegative or moving.dtype.startswith("uint"))
-    return Work(own, matrix, signed, biased, op.activation is not None)
+    return kind(own, matrix, signed, biased, op.activation is not None)
 
 
 def turned(work: Work) -> Work:

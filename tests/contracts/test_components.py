@@ -101,6 +101,8 @@ def test_links_take_time_and_energy(name: str) -> None:
     assert 0 == link.occupancy(0) < link.occupancy(1) <= link.occupancy(4096)
     assert 0 == link.joules(0) <= link.joules(1) <= link.joules(4096) < math.inf
     assert 0 <= link.latency() < 1e-3
+    assert len(link.lanes("a", "b")) == link.hops("a", "b")
+    assert link.places() >= 1
     assert 0 < link.peaks()["peak_bytes_per_s"] < math.inf
     assert link.static_power() >= 0
 
@@ -139,7 +141,7 @@ def test_plans_are_finite_and_complete(part: Component[Any]) -> None:
 
 
 def check_steps(plan: Plan) -> None:
-    categories = {"compute", "array", "dac", "adc", "digital", "buffer", "memory", "program"}
+    categories = {"compute", "array", "dac", "adc", "digital", "buffer", "link", "memory", "program"}
     assert len({step.name for step in plan.steps}) == len(plan.steps)
     for step in plan.steps:
         assert step.category in categories

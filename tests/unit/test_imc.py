@@ -13,7 +13,7 @@ from test_analog_sheets import WRITE, device, macro
 from hetsim.catalog import filled, locate, stripped
 from hetsim.document import read
 from hetsim.errors import RunError
-from hetsim.hardware.component import Deployment, Moment, Outcome, Plan, Residency
+from hetsim.hardware.component import Deployment, Moment, Outcome, Plan, Residency, kinds
 from hetsim.hardware.imc import Imc, ImcSheet
 from hetsim.numerics import run
 from hetsim.workload import Op, Tensor
@@ -36,7 +36,8 @@ def imc(**changes: Any) -> Imc:
 def shipped(name: str, **changes: Any) -> Imc:
     file = locate(name)
     data = filled(stripped(read(file)[0]), [file.parent]).plain()
-    return Imc("imc", ImcSheet.model_validate(data | changes))
+    kind = kinds()[data["kind"]]
+    return kind("imc", kind.sheet_type.model_validate(data | changes))
 
 
 def unsigned(case: Op) -> Op:

@@ -247,7 +247,7 @@ def test_a_whole_part_may_be_set() -> None:
         ("system.links.net.bandwith=1 B/s", "system.links.net.bandwith", "key 'bandwith' is not known",
          "did you mean 'bandwidth'?"),
         ("system.links.nt.bandwidth=1 B/s", "system.links.nt", "it does not say what link it is",
-         "known: bus, ideal, serial"),
+         "known: bus, dma, ideal, mesh, serial"),
         ("seed", "", "PATH=VALUE is expected", "such as scheduler.kind=greedy"),
         ("=3", "", "PATH=VALUE is expected", "such as scheduler.kind=greedy"),
         ("a..b=3", "", "PATH=VALUE is expected", "such as scheduler.kind=greedy"),

@@ -272,18 +272,27 @@ def test_estimates_of_transfers_are_what_transfers_take(size: int, draw: random.
         kind = draw.choice([
             {"kind": "ideal", "bandwidth": "1 GB/s"}, {"kind": "serial", "bandwidth": "8 GB/s", "latency": "7 ns"},
             {"kind": "bus", "width": "8 B", "frequency": "300 MHz"}, {"kind": "ideal", "bandwidth": "2 GB/s"},
+            {"kind": "bus", "width": "4 B", "frequency": "1 GHz", "latency": "9 ns", "arbitration": "round_robin"},
+            {"kind": "dma", "engines": 2, "bandwidth": "3 GB/s", "setup": "20 ns"},
         ])  # fmt: skip
         links[f"l{k}"] = {**kind, "between": draw.sample(parts, 2)}
-    raw = scenario(tasks(a="1"), 1, "greedy")
+    links["mesh"] = {"kind": "mesh", "columns": 2, "router": "3 ns", "bandwidth": "3 GB/s",
+                     "between": draw.sample(parts, draw.randint(2, 4))}  # fmt: skip
+    raw = scenario(tasks(a="0", b="0"), 1, "greedy")
     raw["system"] = {"components": {part: {"kind": "abstract"} for part in parts}, "links": links}
-    raw["workload"]["tasks"]["a"]["cost"] = {"P0": "1 s"}
+    raw["workload"]["tasks"] = {"a": {"cost": {"P0": "0 s"}}, "b": {"cost": {"P0": "0 s"}}}
     run = Run(hetsim.load(raw))
     transit = Transit(run.system)
+    one, other = draw.sample(parts, 2)
+    kind = transit.routes[one][parts.index(other)]
+    took = transit.times[size][kind]
+    assert (took == FOREVER) == (run.system.route(one, other) is None)
+    if took < FOREVER:
+        pair = {"a": {"cost": {one: "0 s"}}, "b": {"cost": {other: "0 s"}, "after": {"a": f"{size} B"}}}
+        run = Run(hetsim.load({**raw, "workload": {"tasks": pair}}))
+        run.go()
+        assert run.meter.trace.end == took
     for source in parts:
-        for number, target in enumerate(parts):
-            kind = transit.routes[source][number]
-            hops = run.roads.passage(source, target, size)
-            assert transit.times[size][kind] == (FOREVER if hops is None else sum(hop.total for hop in hops))
         usual, others = transit.usual[source]
         assert all((kind == usual) != (number in others) for number, kind in enumerate(transit.routes[source]))
 

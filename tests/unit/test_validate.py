@@ -54,7 +54,7 @@ def answer() -> Answer:
         ("energy_J.total / requests", 30), ("makespan_s * 2 / 12 s", 4), ("1 / throughput_per_s", 12),
         ("ops.a.seconds", 4), ("ops.a.joules", 6), ("ops.a.joules / ops.a.seconds", 1.5), ("latency_s.max", 12),
         ("plan.b.run.seconds", 3), ("plan.a.compute.joules", 6), ("plan.b.run.count", 1), ("plan.b.run.rate", 1 / 3),
-        ("links.net.bytes", 10), ("3 ms * 2", 6e-3),
+        ("links.net.bytes", 10), ("3 ms * 2", 6e-3), ("makespan_s / 2 + ops.a.seconds * 3 - 1 s", 23),
     ],
 )  # fmt: skip
 def test_metrics_by_their_words(answer: Answer, metric: str, value: float) -> None:
