@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -114,6 +115,14 @@ class Learner(Algorithm):
         if len(found.inputs) < 2:
             raise InputError.of(f"data {self.sheet.data!r} have {len(found.inputs)} samples", "at least 2 are needed")
         return found.inputs.reshape(len(found.inputs), -1).astype("float64"), found.labels
+
+
+def centred(name: str, folder: Path | None) -> tuple[Array, Array | None]:
+    """Data without their mean, over the deviation of all of them: float32 [n, d]; and their labels if any."""
+    found = data.load(name, folder)
+    points = found.inputs.reshape(len(found.inputs), -1).astype("float64")
+    points = points - points.mean(axis=0)
+    return (points / (points.std() or 1.0)).astype("float32"), found.labels
 
 
 def accuracy(found: Array, labels: Array) -> float:

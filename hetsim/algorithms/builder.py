@@ -103,6 +103,12 @@ class Value(Tensor):
         shape, wanted = (*self.shape[:-1], count), self.builder.constant(f"top{count}", _integers(count))
         return self.builder.ops("TopK", "", self, wanted, made=((shape, self.dtype), (shape, "int64")), largest=0)
 
+    def split(self, count: int) -> Sequence[Value]:
+        """Equal parts along the first axis."""
+        made = (((self.shape[0] // count, *self.shape[1:]), self.dtype),) * count
+        parts: Sequence[Value] = self.builder.ops("Split", "", self, made=made, axis=0, num_outputs=count)
+        return parts
+
     def gather(self, indices: Value) -> Value:
         """Rows by index: shape of ``indices``, then that of a row."""
         return self.builder.op("Gather", "", self, indices, shape=(*indices.shape, *self.shape[1:]), axis=0)
@@ -155,10 +161,11 @@ class Builder:
 
         return self.constant(f"{value!r} {dtype}", np.array(value, dtype))
 
-    def concat(self, *parts: Value) -> Value:
-        """Side by side along the last axis."""
-        shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
-        return self.op("Concat", "", *parts, shape=shape, axis=-1)
+    def concat(self, *parts: Value, axis: int = -1) -> Value:
+        """One after the other along an axis."""
+        shape = list(parts[0].shape)
+        shape[axis] = sum(part.shape[axis] for part in parts)
+        return self.op("Concat", "", *parts, shape=shape, axis=axis)
 
     def op(
         self,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from hetsim.algorithms.builder import Builder
+from hetsim.algorithms.conjugate_gradients import iteration
 from hetsim.keys import key
 from hetsim.workload import Call, Graph, Outputs, Program, Workload, WorkloadSheet, register
 
@@ -64,25 +65,7 @@ class Refinement(Workload):
 
     @cached_property
     def _step(self) -> Graph:
-        """One iteration of conjugate gradients: the product with the stored part is one op, the rest vectors."""
-        import numpy as np
-
-        matrix, n = self.problem[0], self.sheet.size
-        b = Builder("conjugate gradients")
-        z, r, p = (b.input(name, (1, n)) for name in "zrp")
-        rr = b.input("rr", (1, 1))
-        stored = b.constant("off_diagonal", matrix - np.diag(np.diag(matrix)), "float32")
-        diagonal = b.constant("diagonal", np.diag(matrix).reshape(1, n), "float32")
-        off = b.op("MatMul", "stored_product", p, stored, shape=(1, n))
-        q = b.op("Add", "q", off, b.op("Mul", "diagonal_product", diagonal, p))
-        curvature = b.op("ReduceSum", "curvature", b.op("Mul", "pq", p, q), shape=(1, 1), keepdims=1)
-        alpha = b.op("Div", "alpha", rr, curvature)
-        new_z = b.op("Add", "new_z", z, b.op("Mul", "alpha_p", alpha, p))
-        new_r = b.op("Sub", "new_r", r, b.op("Mul", "alpha_q", alpha, q))
-        new_rr = b.op("ReduceSumSquare", "new_rr", new_r, shape=(1, 1), keepdims=1)
-        beta = b.op("Div", "beta", new_rr, rr)
-        new_p = b.op("Add", "new_p", new_r, b.op("Mul", "beta_p", beta, p))
-        return b.graph([new_z, new_r, new_p, new_rr])
+        return iteration(self.problem[0])
 
     @cached_property
     def _outer(self) -> Graph:
