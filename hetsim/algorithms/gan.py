@@ -29,10 +29,10 @@ class GanSheet(AlgorithmSheet):
     algorithm: Literal["gan"]
     data: str = "digits"
     noise: int = Field(default=8, ge=1)
-    hidden: int = Field(default=32, ge=1)
-    steps: int = Field(default=300, ge=1)
+    hidden: int = Field(default=64, ge=1)
+    steps: int = Field(default=200, ge=1)
     batch: int = Field(default=32, ge=2)
-    rate: float = Field(default=0.1, gt=0)
+    rate: float = Field(default=0.2, gt=0)
 
 
 @register

@@ -29,11 +29,11 @@ class QLearningSheet(AlgorithmSheet):
 
     algorithm: Literal["q_learning"]
     carts: int = Field(default=16, ge=1)
-    steps: int = Field(default=800, ge=1)
+    steps: int = Field(default=1000, ge=1)
     features: int = Field(default=100, ge=1)
-    width: float = Field(default=1.0, gt=0)
+    width: float = Field(default=0.7, gt=0)
     explore: float = Field(default=0.2, ge=0, le=1)
-    rate: float = Field(default=0.1, gt=0)
+    rate: float = Field(default=0.3, gt=0)
     discount: float = Field(default=0.99, gt=0, lt=1)
 
 
