@@ -44,7 +44,7 @@ def matches(x: Array, low: Array, high: Array) -> Array:
     return np.concatenate([((part >= low) & (part < high)).all(axis=2) for part in parts])
 
 
-OPERATORS: Mapping[str, Callable[["Op", Sequence["Array | None"]], "Array"]] = {
+OPERATORS: Mapping[str, Callable[[Op, Sequence[Array | None]], Array]] = {
     "AnalogSolve": _solve,
     "CamSearch": _search,
 }

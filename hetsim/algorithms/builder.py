@@ -92,6 +92,9 @@ class Value(Tensor):
     def norm(self, *axes: int) -> Value:
         return self._reduced("ReduceL2", axes)
 
+    def largest(self, *axes: int) -> Value:
+        return self._reduced("ReduceMax", axes)
+
     def argmax(self, axis: int) -> Value:
         return self._chosen("ArgMax", axis)
 
@@ -101,13 +104,14 @@ class Value(Tensor):
     def smallest(self, count: int) -> tuple[Value, Value]:
         """The ``count`` smallest numbers along the last axis, and their indices."""
         shape, wanted = (*self.shape[:-1], count), self.builder.constant(f"top{count}", _integers(count))
-        return self.builder.ops("TopK", "", self, wanted, made=((shape, self.dtype), (shape, "int64")), largest=0)
+        made = (shape, self.dtype), (shape, "int64")
+        values, indices = self.builder.ops("TopK", "", self, wanted, made=made, largest=0)
+        return values, indices
 
     def split(self, count: int) -> Sequence[Value]:
         """Equal parts along the first axis."""
         made = (((self.shape[0] // count, *self.shape[1:]), self.dtype),) * count
-        parts: Sequence[Value] = self.builder.ops("Split", "", self, made=made, axis=0, num_outputs=count)
-        return parts
+        return self.builder.ops("Split", "", self, made=made, axis=0, num_outputs=count)
 
     def gather(self, indices: Value) -> Value:
         """Rows by index: shape of ``indices``, then that of a row."""
@@ -189,7 +193,7 @@ class Builder:
         made: Sequence[tuple[Sequence[int], str]],
         exact: bool = False,
         **attributes: Any,
-    ) -> Any:
+    ) -> Sequence[Value]:
         """Append an op with several results, ``made`` of (shape, dtype); the first has the op's name."""
         name = name or self._called(kind)
         outputs = tuple(Value(self, f"{name}.{k}" if k else name, s, d) for k, (s, d) in enumerate(made))

@@ -85,4 +85,5 @@ class DecisionForest(Learner):
         from hetsim.algorithms.trees import walked
 
         votes: Array = sum(walked(tree, self.split.x_test) for tree in self._trees)  # type: ignore[assignment]
-        return votes.argmax(axis=1)
+        found: Array = votes.argmax(axis=1)
+        return found

@@ -22,7 +22,8 @@ Weights = Mapping[str, "Array"]
 class DenseNet:
     """Layers of ``sizes`` [inputs, hidden …, outputs] with rectifiers between them and linear outputs.
 
-    Tensors and ops are named after the net: ``net.w0`` [inputs, hidden] and ``net.b0`` [1, hidden] are the first layer's.
+    Tensors and ops are named after the net: ``net.w0`` [inputs, hidden] and ``net.b0`` [1, hidden] are those of the
+    first layer.
     """
 
     def __init__(self, name: str, sizes: Sequence[int]) -> None:
@@ -56,7 +57,7 @@ class DenseNet:
         for i in range(self.depth):
             value = None if weights is None else weights[f"{self.name}.w{i}"]
             load = None if value is None else lambda value=value: value
-            made.append(Stored(b, f"{self.name}.w{i} stored", self.sizes[i : i + 2], load, version))
+            made.append(Stored(b, f"{self.name}.w{i} stored", (self.sizes[i], self.sizes[i + 1]), load, version))
         return made
 
     def forward(self, x: Value, matrices: Sequence[Stored], biases: Mapping[str, Value], use: str) -> list[Value]:

@@ -47,7 +47,7 @@ class KernelSvm(Learner):
 
     def _kernel(self, products: Value, norms: Value, others: Value) -> Value:
         """The kernel plus one, from products [m, n] and norms [m, 1] and [1, n]."""
-        scale = -1 / (self.sheet.width * self.split.x.shape[1])
+        scale: float = -1 / (self.sheet.width * self.split.x.shape[1])
         return (((norms + others) - products * 2.0) * scale).apply("Exp") + 1.0
 
     @cached_property
@@ -76,7 +76,7 @@ class KernelSvm(Learner):
         n = len(self.split.x)
         b = Builder("bound", exact=True)
         rows = b.input("kernel", (n, n)).sum(1)
-        largest = b.op("ReduceMax", "", rows, b.constant("axes0", rows_axis()), shape=(1, 1), keepdims=1)
+        largest = rows.largest(0)
         return b.graph([(b.number(1.0) / largest).named("step")])
 
     def _decision(self, chosen: Array | None, alpha: Array | None) -> Graph:
@@ -101,8 +101,10 @@ class KernelSvm(Learner):
         return [self._gram, self._bound, self._ascent, self._decision(None, None)]
 
     def program(self, request: int, numbers: bool) -> Program:
+        import numpy as np
+
         alpha = yield from self._train(numbers)
-        chosen = None if alpha is None else (alpha > 0).any(axis=0).nonzero()[0]
+        chosen = None if alpha is None else np.flatnonzero((alpha > 0).any(axis=0))
         out = yield Call(self._decision(chosen, alpha), {"queries": self.split.x_test})
         return None if out is None or chosen is None else (out["answer"].ravel(), len(chosen))
 
@@ -152,9 +154,3 @@ class KernelSvm(Learner):
             best = dual
         scores = kernel(self.split.x_test.astype("float64")) @ (aims * alpha).T
         return scores.argmax(axis=1), int((alpha > 0).any(axis=0).sum())
-
-
-def rows_axis() -> Array:
-    import numpy as np
-
-    return np.array([0])

@@ -78,9 +78,7 @@ class KMeans(Workload):
         else:
             load = None if written is None else lambda: np.ascontiguousarray(written.T)
             products = Stored(b, "centroids_stored", (d, k), load, version).forward(points, "products").transpose()
-        norms = b.op(
-            "ReduceSumSquare", "norms", old, b.constant("axis1", np.array([1])), shape=(k, 1), keepdims=1
-        )
+        norms = b.op("ReduceSumSquare", "norms", old, b.constant("axis1", np.array([1])), shape=(k, 1), keepdims=1)
         half = b.op("Mul", "half_norms", norms, b.constant("half", np.array(0.5, "float32")))
         scores = b.op("Sub", "scores", half, products)
         nearest = b.op("ArgMin", "nearest", scores, shape=(n, 1), dtype="int64", axis=0, keepdims=0)
@@ -93,13 +91,9 @@ class KMeans(Workload):
         counts = b.op("ScatterND", "counts", none, nearest, ones, shape=(k, 1), exact=True, reduction="add")
         filled = b.op("Max", "filled", counts, b.constant("one", np.array(1, "float32")))
         means = b.op("Div", "means", sums, filled)
-        occupied = b.op(
-            "Greater", "occupied", counts, b.constant("nothing", np.array(0, "float32")), dtype="bool"
-        )
+        occupied = b.op("Greater", "occupied", counts, b.constant("nothing", np.array(0, "float32")), dtype="bool")
         new = b.op("Where", "new_centroids", occupied, means, old, dtype="float32")  # an empty cluster stays
-        squares = b.op(
-            "ReduceSumSquare", "squares", new, b.constant("axis_1", np.array([1])), shape=(k, 1), keepdims=1
-        )
+        squares = b.op("ReduceSumSquare", "squares", new, b.constant("axis_1", np.array([1])), shape=(k, 1), keepdims=1)
         weighted = b.op("Mul", "weighted", counts, squares)
         between = b.op("ReduceSum", "between", weighted, shape=(1, 1), keepdims=1)
         total = b.constant("total", np.square(x, dtype="float64").sum().astype("float32").reshape(1, 1))
@@ -142,9 +136,7 @@ class KMeans(Workload):
         x, labels = self._points
         rows = []
         for nearest, iterations, request in answers:
-            twin, twin_iterations = lloyd(
-                x.astype("float64"), self._initial(request).astype("float64"), self.sheet
-            )
+            twin, twin_iterations = lloyd(x.astype("float64"), self._initial(request).astype("float64"), self.sheet)
             row = {
                 "within_cluster_sum": within_cluster_sum(x, nearest),
                 "iterations": iterations,
@@ -162,9 +154,7 @@ class KMeans(Workload):
 def within_cluster_sum(x: Array, nearest: Array) -> float:
     """Sum of squared distances to the mean of each point's cluster, in float64."""
     x = x.astype("float64")
-    return float(
-        sum(((x[nearest == k] - x[nearest == k].mean(axis=0)) ** 2).sum() for k in set(nearest.tolist()))
-    )
+    return float(sum(((x[nearest == k] - x[nearest == k].mean(axis=0)) ** 2).sum() for k in set(nearest.tolist())))
 
 
 def lloyd(x: Array, centroids: Array, sheet: KMeansSheet) -> tuple[Array, int]:

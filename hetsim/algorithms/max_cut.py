@@ -69,9 +69,9 @@ class MaxCut(Algorithm):
         found = [0.0] * self.sheet.starts
         while iterations < self.most(numbers, self.sheet.max_iterations) and since < self.sheet.patience:
             out = yield Call(self._graph, {"spins": spins, "chosen": self._chosen(request, iterations)})
-            iterations, since = iterations + 1, since + 1
+            iterations += 1
             if out is not None:
-                spins = out["new_spins"]
+                spins, since = out["new_spins"], since + 1
                 found = [max(pair) for pair in zip(found, out["cuts"].ravel().tolist(), strict=True)]
                 if sum(found) > best:
                     best, since = sum(found), 0

@@ -140,7 +140,8 @@ class Metropolis(Learner):
             scores = proposed @ x.T
             new = (scores * y - np.logaddexp(0, scores)).sum(axis=1) - (proposed**2).sum(axis=1) / 2 / sheet.prior**2
             better = new - log > state["threshold"][:, 0]
-            w, log, accepted = np.where(better[:, None], proposed, w), np.where(better, new, log), accepted + better.mean()
+            w, log = np.where(better[:, None], proposed, w), np.where(better, new, log)
+            accepted += float(better.mean())
             if i >= sheet.samples // 2:
                 kept.append(w)
-        return np.array(kept), float(accepted) / sheet.samples, w
+        return np.array(kept), accepted / sheet.samples, w

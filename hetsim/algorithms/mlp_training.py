@@ -36,7 +36,7 @@ class MlpTrainingSheet(LearnerSheet):
 
 @register
 class MlpTraining(Learner):
-    """Scored by the accuracy on the test samples, as the hardware computes it, and by how often weights were written."""
+    """Scored by the accuracy on the test samples, as the hardware computes it; ``writings`` counts the new weights."""
 
     kind, sheet_type, decides = "mlp_training", MlpTrainingSheet, False
     sheet: MlpTrainingSheet

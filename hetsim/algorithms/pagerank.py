@@ -99,7 +99,8 @@ class Pagerank(Algorithm):
         """The column-stochastic matrix in float64."""
         links = self._links.astype("float64")
         links[links.sum(axis=1) == 0] = 1
-        return (links / links.sum(axis=1, keepdims=True)).T
+        matrix: Array = (links / links.sum(axis=1, keepdims=True)).T
+        return matrix
 
     def _twin(self) -> tuple[Array, int]:
         import numpy as np

@@ -68,17 +68,13 @@ class QLearning(Algorithm):
 
     @cached_property
     def _learn(self) -> Graph:
-        """values += rate featuresᵀ (reward + discount max q' - q) of the action taken, a mean over the carts."""
-        import numpy as np
-
+        """values += rate featuresᵀ (reward + discount max q' - q) of the action taken, a sum over the carts."""
         m, n, sheet = self.sheet.carts, self.sheet.features, self.sheet
         b = Builder("learn")
         seen, q, taken = b.input("seen", (m, n)), b.input("q", (m, 2)), b.input("taken", (m, 2))
         reward, future, next_q = b.input("reward", (m, 1)), b.input("future", (m, 1)), b.input("next_q", (m, 2))
         values = b.input("values", (n, 2))
-        axis = b.constant("axes1", np.array([1]))
-        best = b.op("ReduceMax", "", next_q, axis, shape=(m, 1), keepdims=1)
-        missed = (reward + best * future * sheet.discount - q) * taken
+        missed = (reward + next_q.largest(1) * future * sheet.discount - q) * taken
         new = values + (seen.transpose() @ missed) * sheet.rate
         return b.graph([new.named("new_values")])
 
@@ -88,8 +84,10 @@ class QLearning(Algorithm):
     def program(self, request: int, numbers: bool) -> Program:
         if not numbers:
             for _ in range(self.most(False, self.sheet.steps)):
+                for graph in (self._act, self._act, self._learn):
+                    yield Call(graph, {})
+            for _ in range(LIMIT + 1):
                 yield Call(self._act, {})
-                yield Call(self._learn, {})
             return None
         return (yield from self._play(request)), request
 
@@ -154,7 +152,8 @@ class QLearning(Algorithm):
             try:
                 call = play.send(answered)
             except StopIteration as end:
-                return end.value
+                steps: Array = end.value
+                return steps
 
     def _act_twin(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         import numpy as np

@@ -92,7 +92,7 @@ class Rbm(Learner):
         import numpy as np
 
         d = self._pictures[1].shape[1]
-        return np.arange(d) < self.sheet.given * d
+        return np.asarray(np.arange(d) < self.sheet.given * d)
 
     def graphs(self) -> Sequence[Graph]:
         return [self._graph]
@@ -118,11 +118,13 @@ class Rbm(Learner):
         return {
             "visible": visible,
             "total": total,
-            "dice": dice.astype("float32"),
-            "hidden_dice": hidden.astype("float32"),
+            "dice": np.asarray(dice, "float32"),
+            "hidden_dice": np.asarray(hidden, "float32"),
         }
 
     def marks(self, answer: Any) -> tuple[Mapping[str, float], Mapping[str, float]]:
+        import numpy as np
+
         total, request = answer
         values: dict[str, Array] = {}
         w, bias, hidden_bias = (part.astype("float64") for part in self._model)
@@ -130,7 +132,7 @@ class Rbm(Learner):
             values = self._sweep(request, sweep, values)
             h = sigmoid(values["visible"] @ w + hidden_bias) > values["hidden_dice"]
             p = sigmoid(h @ w.T + bias)
-            visible = (self._known * values["visible"] + ~self._known * (p > values["dice"])).astype("float32")
+            visible = np.asarray(np.where(self._known, values["visible"], p > values["dice"]), "float32")
             values = {"visible": visible, "total": values["total"] + p}
         return self._told(total), self._told(values["total"])
 

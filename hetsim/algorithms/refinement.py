@@ -76,9 +76,7 @@ class Refinement(Workload):
         x, z = b.input("x", (1, n), "float64"), b.input("z", (1, n))
         wide = b.op("Cast", "z_wide", z, dtype="float64", to=11)
         new_x = b.op("Add", "new_x", x, wide, exact=True)
-        product = b.op(
-            "MatMul", "exact_product", new_x, b.constant("matrix", matrix), shape=(1, n), exact=True
-        )
+        product = b.op("MatMul", "exact_product", new_x, b.constant("matrix", matrix), shape=(1, n), exact=True)
         residual = b.op("Sub", "residual", b.constant("rhs", rhs.reshape(1, n)), product, exact=True)
         norm = b.op("ReduceL2", "norm", residual, shape=(1, 1), exact=True, keepdims=1)
         narrow = b.op("Cast", "residual_narrow", residual, dtype="float32", to=1)

@@ -56,7 +56,7 @@ class Reservoir(Learner):
 
     @property
     def _parts(self) -> int:
-        d = self.split.x.shape[1]
+        d: int = self.split.x.shape[1]
         if d % self.sheet.steps:
             raise InputError.of(f"{d} features cannot be read in {self.sheet.steps} equal steps")
         return d // self.sheet.steps

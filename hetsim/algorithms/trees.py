@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A question, whether a feature is below a threshold (then ``below``), or at a leaf the ``shares`` of the classes."""
+    """A question, whether a feature is below a threshold (then ``below``); at a leaf the ``shares`` of the classes."""
 
     shares: Array
     feature: int = -1

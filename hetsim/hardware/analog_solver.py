@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -78,7 +78,7 @@ class AnalogSolverSheet(Sheet):
 
 @dataclass(slots=True)
 class Arrays:
-    """What a run's arrays hold: the matrix as its cells are, in units of its largest entry, and the load of each row."""
+    """What a run's arrays hold: the matrix as its cells are, in units of its largest entry, and its rows' load."""
 
     key: int
     name: tuple[str, int] | None = None
