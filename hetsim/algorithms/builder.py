@@ -126,6 +126,8 @@ class Value(Tensor):
     def _reduced(self, kind: str, axes: Sequence[int]) -> Value:
         taken = {axis % len(self.shape) for axis in axes or range(len(self.shape))}
         shape = [1 if axis in taken else n for axis, n in enumerate(self.shape)]
+        if not axes:
+            return self.builder.op(kind, "", self, shape=shape, keepdims=1)
         name = "axes" + "_".join(map(str, sorted(taken)))
         return self.builder.op(
             kind, "", self, self.builder.constant(name, _integers(*sorted(taken))), shape=shape, keepdims=1
