@@ -7,31 +7,37 @@ meaning much once it is below the array's error; the marks tell the true one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from hetsim.algorithms.algorithm import Learner, LearnerSheet
-from hetsim.algorithms.builder import Builder
+from hetsim.algorithms.builder import Builder, Value
 from hetsim.workload import Call, Graph, Program, register
 
 if TYPE_CHECKING:
     from hetsim.workload import Array
 
 
-def iteration(matrix: Array) -> Graph:
-    """One iteration for a symmetric matrix [n, n]: the product with what is stored is one op, the rest are vectors."""
+def iteration(matrix: Array, product: Callable[[Value], Value] | None = None) -> Graph:
+    """One iteration for a symmetric matrix [n, n]: a product with what is stored, and vectors.
+
+    ``product`` appends the product of a row [1, n] with the off-diagonal part; by default one op, with all of it.
+    """
     import numpy as np
 
     n = len(matrix)
     b = Builder("conjugate gradients")
     z, r, p = (b.input(name, (1, n)) for name in "zrp")
     rr = b.input("rr", (1, 1))
-    stored = b.constant("off_diagonal", matrix - np.diag(np.diag(matrix)), "float32")
     diagonal = b.constant("diagonal", np.diag(matrix).reshape(1, n), "float32")
-    off = (p @ stored).named("stored_product")
+    if product is None:
+        stored = b.constant("off_diagonal", matrix - np.diag(np.diag(matrix)), "float32")
+        off = (p @ stored).named("stored_product")
+    else:
+        off = product(p)
     q = (off + (diagonal * p).named("diagonal_product")).named("q")
     alpha = (rr / (p * q).named("pq").sum().named("curvature")).named("alpha")
     new_z = (z + (alpha * p).named("alpha_p")).named("new_z")
