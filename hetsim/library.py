@@ -82,7 +82,8 @@ def _check_datasheet(path: Path, node: Node) -> str:
 def _check_workload(path: Path, node: Node) -> str:
     tree = catalog.filled(catalog.stripped(node), (path.parent,))
     known = workload_kinds()
-    kind = workload_kind(tree.value, known)[1] if isinstance(tree.value, dict) else ""
+    block = tree.plain()
+    kind = workload_kind(block, known)[1] if isinstance(block, dict) else ""
     if kind not in known:
         what = "neither a scenario (system), a datasheet (kind) nor a workload"
         hint = f"a workload has one of the keys {', '.join([*known, 'algorithm'])}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hetsim.errors import InputError
+from hetsim.extensions import OPERATORS
 from hetsim.formats import product
 from hetsim.operators import OPSET
 
@@ -40,6 +41,8 @@ def run(op: Op, inputs: Sequence[Array | None], threads: int = 1) -> tuple[Array
     if op.kind == "Conv" and any(x is not None and x.dtype == np.float64 for x in arrays):
         x, w = lower(op, arrays)  # onnxruntime has no such kernel
         return (finish(op, lift(op, product(x, w)), arrays),)
+    if op.kind in OPERATORS:
+        return (OPERATORS[op.kind](op, arrays),)
     session = _session(
         op.kind,
         _frozen(op.attributes),

@@ -124,6 +124,23 @@ def _scatter(op: Shapes) -> tuple[int, int]:
     return 0, op.given(2).size * (op.attributes.get("reduction", "none") != "none")
 
 
+def _top(op: Shapes) -> tuple[int, int]:
+    """A heap of the best k: each element is compared with its root and at worst sinks to its bottom."""
+    k = op.outputs[0].shape[op.attributes.get("axis", -1)]
+    return 0, op.taken * max(k, 1).bit_length()
+
+
+def _solve(op: Shapes) -> tuple[int, int]:
+    """LU factors and two triangular solves for each right-hand side: n³/3 and n² MACs [Golub 2013]."""
+    n = op.source.shape[0]
+    return n**3 // 3 + n * op.made, 0
+
+
+def _cam_search(op: Shapes) -> tuple[int, int]:
+    """Two comparisons for each sample, row and feature."""
+    return 0, 2 * op.made * op.source.shape[1]
+
+
 def _local_response(op: Shapes) -> tuple[int, int]:
     """Square, sum of the neighbourhood, multiply, add, power, divide [Krizhevsky 2012, section 3.3]."""
     return 0, op.made * (op.attributes["size"] + 4)
@@ -144,6 +161,7 @@ RULES: Mapping[str, Rule] = {
     "BatchNormalization": _each(2),  # one scale and one shift, prepared beforehand
     "InstanceNormalization": _each(8),  # mean 1, variance 3, normalise 2, scale and shift 2
     "LayerNormalization": _each(8),
+    "TopK": _top, "AnalogSolve": _solve, "CamSearch": _cam_search,
     "ScatterND": _scatter, "LRN": _local_response, "Softmax": _softmax(-2), "LogSoftmax": _softmax(-1),
     "MaxPool": _window(0), "AveragePool": _window(1),
     "GlobalMaxPool": _reduced(0, 0), "GlobalAveragePool": _reduced(0, 1),

@@ -3,7 +3,8 @@
 The data are stored once and the centroids stream in, so that nothing is rewritten. Of the squared distance
 |x|² - 2 x·c + |c|² only x·c is analog; |c|² and the update are digital, and |x|² does not change the nearest
 centroid. An analog assignment never stops changing, so the end is told by the within-cluster sum, which is
-computed digitally from the update: Σ|x|² - Σ n_k |c_k|².
+computed digitally from the update: Σ|x|² - Σ n_k |c_k|². The other way round, the centroids are stored and the data
+stream in: few cells, but they are written anew in every iteration, which takes time and wears them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from hetsim import data
-from hetsim.algorithms.builder import Builder
+from hetsim.algorithms.builder import Builder, Stored
 from hetsim.keys import key
 from hetsim.workload import Call, Graph, Program, Workload, WorkloadSheet, register
 
@@ -27,11 +28,13 @@ PATIENCE = 2  # iterations that may fail to improve
 
 
 class KMeansSheet(WorkloadSheet):
-    """``tolerance`` is the relative improvement of the within-cluster sum that counts as one."""
+    """``tolerance`` is the relative improvement of the within-cluster sum that counts as one; ``stored`` says what
+    sits in the crossbars."""
 
     algorithm: Literal["kmeans"]
     data: str = "digits"
     clusters: int = Field(default=10, ge=2)
+    stored: Literal["data", "centroids"] = "data"
     tolerance: float = Field(default=1e-3, gt=0, lt=1)
     max_iterations: int = Field(default=100, ge=1)
     expected_iterations: int | None = Field(default=None, ge=1)
@@ -57,14 +60,24 @@ class KMeans(Workload):
 
     @cached_property
     def _graph(self) -> Graph:
+        return self._iteration(None, 0)
+
+    def _iteration(self, written: Array | None, version: int) -> Graph:
+        """One iteration; of stored centroids the numbers are those ``written`` last."""
         import numpy as np
 
         x = self._points[0]
         (n, d), k = x.shape, self.sheet.clusters
         b = Builder("kmeans iteration")
         old = b.input("centroids", (k, d))
-        points, transposed = b.constant("points", x), b.constant("points_stored", np.ascontiguousarray(x.T))
-        products = b.op("MatMul", "products", old, transposed, shape=(k, n))
+        still = self.sheet.stored == "data"
+        points = b.constant("points", x) if still else b.input("points", (n, d))
+        if still:
+            transposed = b.constant("points_stored", np.ascontiguousarray(x.T))
+            products = b.op("MatMul", "products", old, transposed, shape=(k, n))
+        else:
+            load = None if written is None else lambda: np.ascontiguousarray(written.T)
+            products = Stored(b, "centroids_stored", (d, k), load, version).forward(points, "products").transpose()
         norms = b.op("ReduceSumSquare", "norms", old, b.constant("axis1", np.array([1])), shape=(k, 1), keepdims=1)
         half = b.op("Mul", "half_norms", norms, b.constant("half", np.array(0.5, "float32")))
         scores = b.op("Sub", "scores", half, products)
@@ -91,14 +104,16 @@ class KMeans(Workload):
         return [self._graph]
 
     def program(self, request: int, numbers: bool) -> Program:
-        values = {"centroids": self._initial(request)} if numbers else {}
+        values = {"centroids": self._initial(request), "points": self._points[0]} if numbers else {}
         best, failures, iterations = float("inf"), 0, 0
         outputs: Mapping[str, Any] | None = None
         while iterations < self._most(numbers) and failures < PATIENCE:
-            outputs = yield Call(self._graph, values)
+            rewritten = self.sheet.stored == "centroids" and numbers
+            graph = self._iteration(values["centroids"], iterations) if rewritten else self._graph
+            outputs = yield Call(graph, values)
             iterations += 1
             if outputs is not None:
-                values, within = {"centroids": outputs["new_centroids"]}, float(outputs["within"].item())
+                values["centroids"], within = outputs["new_centroids"], float(outputs["within"].item())
                 failures = failures + 1 if within > best * (1 - self.sheet.tolerance) else 0
                 best = min(best, within)
         return None if outputs is None else (outputs["nearest"].ravel(), iterations, request)

@@ -5,6 +5,11 @@ digital, because it would eat the conductance range. Each outer iteration solves
 gradients on the inexact product, adds z to x, and computes the residual r = b - A x exactly in float64. It
 converges while the spectral norm of the array's error stays under the smallest eigenvalue, however small the
 residual is to become; if it does not, the residual grows and the run says so.
+
+Two ways make the error smaller. The same matrix on several ``devices``, whose products are averaged, divides what
+differs from cell to cell by the root of their number [Le Gallo 2018]; rounding to levels stays. A compensation reads
+the arrays back with the rows of a Hadamard matrix of random signs, and stores what is missing, at its own finer scale, in arrays of
+its own [Song 2024].
 """
 
 from __future__ import annotations
@@ -15,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from hetsim.algorithms.builder import Builder
+from hetsim.algorithms.builder import Builder, Value
+from hetsim.algorithms.conjugate_gradients import iteration
 from hetsim.keys import key
 from hetsim.workload import Call, Graph, Outputs, Program, Workload, WorkloadSheet, register
 
@@ -34,6 +40,8 @@ class RefinementSheet(WorkloadSheet):
     condition_number: float = Field(default=5.0, ge=1)
     tolerance: float = Field(default=1e-10, gt=0, lt=1)
     inner_tolerance: float = Field(default=1e-2, gt=0, lt=1)
+    devices: int = Field(default=1, ge=1)
+    compensations: int = Field(default=0, ge=0)
     max_iterations: int = Field(default=100, ge=1)
     max_inner_iterations: int = Field(default=50, ge=1)
     expected_iterations: int | None = Field(default=None, ge=1)
@@ -63,26 +71,60 @@ class Refinement(Workload):
         return matrix, solution, matrix @ solution
 
     @cached_property
-    def _step(self) -> Graph:
-        """One iteration of conjugate gradients: the product with the stored part is one op, the rest vectors."""
+    def _off_diagonal(self) -> Array:
         import numpy as np
 
-        matrix, n = self.problem[0], self.sheet.size
-        b = Builder("conjugate gradients")
-        z, r, p = (b.input(name, (1, n)) for name in "zrp")
-        rr = b.input("rr", (1, 1))
-        stored = b.constant("off_diagonal", matrix - np.diag(np.diag(matrix)), "float32")
-        diagonal = b.constant("diagonal", np.diag(matrix).reshape(1, n), "float32")
-        off = b.op("MatMul", "stored_product", p, stored, shape=(1, n))
-        q = b.op("Add", "q", off, b.op("Mul", "diagonal_product", diagonal, p))
-        curvature = b.op("ReduceSum", "curvature", b.op("Mul", "pq", p, q), shape=(1, 1), keepdims=1)
-        alpha = b.op("Div", "alpha", rr, curvature)
-        new_z = b.op("Add", "new_z", z, b.op("Mul", "alpha_p", alpha, p))
-        new_r = b.op("Sub", "new_r", r, b.op("Mul", "alpha_q", alpha, q))
-        new_rr = b.op("ReduceSumSquare", "new_rr", new_r, shape=(1, 1), keepdims=1)
-        beta = b.op("Div", "beta", new_rr, rr)
-        new_p = b.op("Add", "new_p", new_r, b.op("Mul", "beta_p", beta, p))
-        return b.graph([new_z, new_r, new_p, new_rr])
+        matrix = self.problem[0]
+        return (matrix - np.diag(np.diag(matrix))).astype("float32")
+
+    def _step(self, layers: Sequence[Array | None]) -> Graph:
+        """An iteration of conjugate gradients with what the ``layers`` of arrays hold; None where that is not known."""
+        return iteration(self.problem[0], lambda p: self._product(p, layers, "stored_product"))
+
+    def _product(self, p: Value, layers: Sequence[Array | None], name: str) -> Value:
+        """Sum over the layers of the mean over the devices, one op for each array."""
+        total: Value | None = None
+        n = self.sheet.size
+        for layer, value in enumerate(layers):
+            load = None if value is None else lambda value=value: value
+            parts = []
+            for device in range(self.sheet.devices):
+                mark = (f"_layer{layer}" if layer else "") + (f"_device{device}" if device else "")
+                held = Value(
+                    p.builder, f"off_diagonal{mark}", (n, n), "float32", load=load, constant=True, version=min(layer, 1)
+                )
+                parts.append((p @ held).named(name + mark))
+            product = sum(parts[1:], parts[0])
+            product = product * (1 / len(parts)) if len(parts) > 1 else product
+            total = product if total is None else total + product
+        assert total is not None
+        return total
+
+    def _read_back(self, layers: Sequence[Array | None]) -> Graph:
+        """What the arrays miss: the matrix less Hᵀ (H M) / m, where H [m, n] has orthogonal columns of ±1."""
+        n, b = self.sheet.size, Builder(f"compensation{len(layers)}")
+        probes = b.input("probes", (hadamard_order(n), n))
+        read = self._product(probes, layers, f"read_back{len(layers)}") * (1 / hadamard_order(n))
+        held = b.op("MatMul", "", probes.transpose(), read, shape=(n, n))
+        wanted = b.constant("wanted", self._off_diagonal)
+        return b.graph([(wanted - held).named(f"missing{len(layers)}")])
+
+    @cached_property
+    def _probes(self) -> Array:
+        """Rows of a Hadamard matrix with keyed signs of its columns, so that none of them drives all lines alike."""
+        import numpy as np
+
+        generator = np.random.Generator(np.random.Philox(key=key(self.sheet.seed, "probes")))
+        signs = generator.integers(0, 2, self.sheet.size) * 2 - 1
+        return (hadamard(self.sheet.size) * signs).astype("float32")
+
+    def _prepared(self, numbers: bool) -> Generator[Call, Outputs, Graph]:
+        """Compensate, and return the iteration with all layers."""
+        layers: list[Array | None] = [self._off_diagonal]
+        for i in range(1, self.sheet.compensations + 1):
+            out = yield Call(self._read_back(layers), {"probes": self._probes} if numbers else {})
+            layers.append(None if out is None else out[f"missing{i}"])
+        return self._step(layers)
 
     @cached_property
     def _outer(self) -> Graph:
@@ -101,7 +143,9 @@ class Refinement(Workload):
         return b.graph([new_x, norm, narrow, square])
 
     def graphs(self) -> Sequence[Graph]:
-        return [self._step, self._outer]
+        unknown: list[Array | None] = [None] * (self.sheet.compensations + 1)
+        reads = [self._read_back(unknown[:i]) for i in range(1, len(unknown))]
+        return [*reads, self._step(unknown), self._outer]
 
     def program(self, request: int, numbers: bool) -> Program:
         if not numbers:
@@ -109,6 +153,7 @@ class Refinement(Workload):
         import numpy as np
 
         n, limit = self.sheet.size, self.sheet.tolerance
+        step = yield from self._prepared(numbers)
         x, z = np.zeros((1, n)), np.zeros((1, n), "float32")
         history: list[float] = []
         inner: list[int] = []
@@ -120,14 +165,14 @@ class Refinement(Workload):
             grown = not np.isfinite(norm) or norm > self.sheet.divergence * history[0]
             if norm <= limit * history[0] or grown or len(history) > self.sheet.max_iterations:
                 return x.ravel(), history, inner
-            z, count = yield from self._solve(out["residual_narrow"], out["square"])
+            z, count = yield from self._solve(step, out["residual_narrow"], out["square"])
             inner.append(count)
 
-    def _solve(self, r: Array, rr: Array) -> Generator[Call, Outputs, tuple[Array, int]]:
+    def _solve(self, step: Graph, r: Array, rr: Array) -> Generator[Call, Outputs, tuple[Array, int]]:
         """Conjugate gradients from zero, to the inner tolerance."""
         z, p, start, count = r * 0, r, float(rr.item()), 0
         while count < self.sheet.max_inner_iterations:
-            out = yield Call(self._step, {"z": z, "r": r, "p": p, "rr": rr})
+            out = yield Call(step, {"z": z, "r": r, "p": p, "rr": rr})
             assert out is not None
             z, r, p, rr = out["new_z"], out["new_r"], out["new_p"], out["new_rr"]
             count += 1
@@ -137,10 +182,11 @@ class Refinement(Workload):
 
     def _timed(self) -> Program:
         """The expected number of iterations, without numbers."""
+        step = yield from self._prepared(False)
         for _ in range(self.sheet.expected_iterations or 1):
             yield Call(self._outer, {})
             for _ in range(self.sheet.expected_inner_iterations):
-                yield Call(self._step, {})
+                yield Call(step, {})
         yield Call(self._outer, {})
         return None
 
@@ -174,3 +220,18 @@ class Refinement(Workload):
                     "eigenvalue: use more levels, less programming error, or a smaller condition number"
                 )
         return out
+
+
+def hadamard_order(n: int) -> int:
+    """The smallest power of two that is no less than n."""
+    return 1 << (n - 1).bit_length()
+
+
+def hadamard(n: int) -> Array:
+    """The first n columns of a Hadamard matrix [Sylvester 1867]: ±1, float32, orthogonal to each other."""
+    import numpy as np
+
+    matrix = np.ones((1, 1), "float32")
+    while len(matrix) < n:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    return np.ascontiguousarray(matrix[:, :n])

@@ -43,11 +43,14 @@ def _op(kind: str, data: list[Any], stored: list[Any], out: tuple[int, ...], **a
     activation = attributes.pop("activation", None)
     inputs = [Tensor(f"x{i}", v.shape, v.dtype.name) for i, v in enumerate(data)]
     inputs += [Tensor(f"w{i}", v.shape, v.dtype.name, load=lambda v=v: v) for i, v in enumerate(stored)]
-    outputs = (Tensor("y", out, data[0].dtype.name),)
+    outputs = (Tensor("y", out, [*data, *stored][0].dtype.name),)
     macs, element_ops = arithmetic(kind, attributes, inputs, outputs)
     view = matrix_view(kind, attributes, inputs, outputs)
     return Op(kind, kind, tuple(inputs), outputs, attributes, activation, macs, element_ops, view, exact)
 
+
+_ROOT = _value((6, 6))
+_SPD = _ROOT @ _ROOT.T / 6 + np.eye(6, dtype="float32")
 
 OPS = {
     "convolution": _op(
@@ -66,6 +69,8 @@ OPS = {
     "sum": _op("Add", [_value((3, 20)), _value((3, 20))], [], (3, 20)),
     "exact difference": _op("Sub", [_value((9,), "float64")] * 2, [], (9,), exact=True),
     "softmax": _op("Softmax", [_value((3, 20))], [], (3, 20), axis=-1),
+    "linear system": _op("AnalogSolve", [], [_SPD, _value((6, 2))], (6, 2)),
+    "search": _op("CamSearch", [_value((5, 3))], [_value((7, 3)) - 1, _value((7, 3)) + 1], (5, 7)),
     "task": Op("task", "Task", (), (Tensor("y", (40,), "byte"),), cost={NAME: Cost(2.0, 3.0)}),
     "task of others": Op("other", "Task", (), (Tensor("y", (40,), "byte"),), cost={"another": Cost(1.0)}),
 }

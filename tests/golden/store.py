@@ -15,7 +15,11 @@ from typing import Any
 import hetsim
 
 FOLDER = Path(__file__).parent
-SCENARIOS = sorted((FOLDER.parents[1] / "scenarios").glob("*.yaml"))
+SHELF = FOLDER.parents[1] / "scenarios"
+SCENARIOS = [
+    path.relative_to(SHELF).with_suffix("").as_posix()
+    for path in sorted([*SHELF.glob("*.yaml"), *SHELF.glob("algorithms/*.yaml")])
+]
 
 
 @cache
@@ -33,7 +37,7 @@ def figures(document: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or [path.stem for path in SCENARIOS]
+    wanted = sys.argv[1:] or SCENARIOS
     for name in wanted:
         (FOLDER / f"{name}.json").write_text(json.dumps(answer(name), indent=1) + "\n")
         print(f"stored {name}")

@@ -53,6 +53,33 @@ def test_tables_are_those_of_scikit_learn(name: str) -> None:
 
 
 @sklearn
+def test_diabetes_is_scikit_learns_unscaled() -> None:
+    from sklearn import datasets
+
+    theirs, mine = datasets.load_diabetes(scaled=False), data.load("diabetes")
+    np.testing.assert_array_equal(mine.inputs, theirs.data.astype(np.float32))
+    np.testing.assert_array_equal(mine.labels, theirs.target)
+
+
+def test_synthetic_data_are_four_classes_that_can_be_told_apart() -> None:
+    found = data.load("synthetic")
+    assert found.labels is not None and found.inputs.shape == (1000, 16)
+    assert np.bincount(found.labels).tolist() == [250] * 4
+    centres = np.array([found.inputs[found.labels == c].mean(axis=0) for c in range(4)])
+    nearest = ((found.inputs[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+    assert 0.8 < (nearest == found.labels).mean() < 1
+    np.testing.assert_array_equal(data.load("synthetic[:5]").inputs, found.inputs[:5])
+
+
+def test_labels_that_are_quantities_stay_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,target\n1,0.5\n2,1.25\n")
+    labels = data.load("a.csv", tmp_path).labels
+    assert labels is not None and labels.dtype == np.float64 and labels.tolist() == [0.5, 1.25]
+    (tmp_path / "b.csv").write_text("x,target\n1,0\n2,nan\n")
+    assert refusal("b.csv", tmp_path)[0] == "data 'b.csv' have labels that are no numbers"
+
+
+@sklearn
 @mlxtend
 @pytest.mark.parametrize("part", ["", "[:]", "[:7]", "[-5:]", "[10:20]", "[::3]", "[50:5:-7]", "[9999:]"])
 @pytest.mark.parametrize("name", data.NAMES)

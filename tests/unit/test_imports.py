@@ -26,7 +26,7 @@ LAYERS: dict[str, tuple[str, str]] = {
     "base": ("errors keys units registry document rows catalog data figures files formats", ""),
     "workload": ("workload operators traffic", "base"),
     "frontends": ("frontends algorithms", "workload"),
-    "numerics": ("numerics", "workload"),
+    "numerics": ("numerics extensions", "workload"),
     "analog": ("analog", "base"),
     "hardware": ("hardware", "analog numerics workload"),
     "system": ("system", "hardware"),

@@ -34,6 +34,10 @@ def cost(kind: str, *shapes: tuple[int, ...], out: tuple[int, ...], **attributes
         ((0, 24), "ReduceMean", [(4, 6)], (4,), {}),
         ((0, 44), "ReduceSumSquare", [(4, 6)], (4,), {}),
         ((0, 20), "ArgMin", [(4, 6)], (4,), {"axis": 1}),
+        ((0, 24 * 2), "TopK", [(4, 6)], (4, 3), {}),  # a heap of 3 is 2 deep
+        ((0, 24), "TopK", [(4, 6)], (4, 1), {}),
+        ((8**3 // 3 + 64 * 2, 0), "AnalogSolve", [(8, 8), (8, 2)], (8, 2), {}),
+        ((0, 2 * 4 * 6 * 5), "CamSearch", [(4, 6), (5, 6), (5, 6)], (4, 5), {}),
         ((0, 216), "LRN", [(4, 6)], (4, 6), {"size": 5}),
         ((0, 0), "Concat", [(4, 6), (4, 6)], (8, 6), {}),
         ((4 * 7 * 6, 0), "MatMul", [(4, 6), (6, 7)], (4, 7), {}),
@@ -89,7 +93,7 @@ def test_fused_activations_cost_what_they_cost_alone() -> None:
 
 def test_every_rule_counts_whole_operations() -> None:
     assert all(isinstance(n, int | np.integer) for n in cost("Softmax", (4, 6), out=(4, 6)))
-    for kind in RULES.keys() - {"Conv", "ConvTranspose", "Gemm", "MatMul", "ScatterND"}:
+    for kind in RULES.keys() - {"Conv", "ConvTranspose", "Gemm", "MatMul", "ScatterND", "AnalogSolve"}:
         macs, element_ops = cost(kind, (4, 6), (6,), out=(4, 6), kernel_shape=(2,), size=3)
         assert macs == 0
         assert element_ops >= 0

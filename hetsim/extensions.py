@@ -1,0 +1,50 @@
+"""Operators that ONNX does not have, as digital parts compute them.
+
+``AnalogSolve(A [n, n], B [n, k])`` is X [n, k] with A X = B. ``CamSearch(x [m, d], low [r, d], high [r, d])`` is
+bool [m, r]: whether every feature of the sample lies in the row's interval, low <= x < high. Both are named after
+the hardware that does them in one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hetsim.errors import RunError
+from hetsim.formats import one_blas_thread
+
+if TYPE_CHECKING:
+    from hetsim.workload import Array, Op
+
+CELLS = 2**24  # comparisons made at once
+
+
+def _solve(op: Op, inputs: Sequence[Array | None]) -> Array:
+    matrix, rhs = inputs[0], inputs[1]
+    assert matrix is not None and rhs is not None
+    with one_blas_thread():
+        try:
+            return np.asarray(np.linalg.solve(matrix, rhs))
+        except np.linalg.LinAlgError:
+            raise RunError(f"op {op.name!r}: the matrix is singular") from None
+
+
+def _search(op: Op, inputs: Sequence[Array | None]) -> Array:
+    x, low, high = inputs
+    assert x is not None and low is not None and high is not None
+    return matches(x, low, high)
+
+
+def matches(x: Array, low: Array, high: Array) -> Array:
+    """Whether each sample [m, d] lies in each box: bool [m, r]."""
+    rows = max(1, CELLS // low.size)
+    parts = [x[i : i + rows, None] for i in range(0, len(x), rows)]
+    return np.concatenate([((part >= low) & (part < high)).all(axis=2) for part in parts])
+
+
+OPERATORS: Mapping[str, Callable[[Op, Sequence[Array | None]], Array]] = {
+    "AnalogSolve": _solve,
+    "CamSearch": _search,
+}
