@@ -155,6 +155,16 @@ def test_dead_lines_carry_nothing_and_leave_the_rest_in_order() -> None:
     assert np.abs(Circuit(matrix, both).operate(volts).cell_currents[2].sum()) < 1e-10 * point.outputs.max()
 
 
+@pytest.mark.parametrize("matrix", [[[1.879e-4]], [[2e-4, 3e-5], [7e-5, 1.1e-4]]])
+def test_cells_that_hang_on_nothing_carry_nothing(matrix: list[list[float]]) -> None:
+    size = len(matrix)
+    lines = {"open_word_lines": [[i, 0] for i in range(size)], "open_bit_lines": [[i, size] for i in range(size)]}
+    for facts in (lines, lines | {"source": "0 ohm", "word_line": "0 ohm", "bit_line": "0 ohm", "access": "0 ohm"}):
+        point = Circuit(matrix, wires(**facts)).operate(np.full(size, -0.459))
+        assert np.abs(point.outputs).max() < 1e-12 * 1e-4 and abs(point.power) < 1e-12 * 1e-4
+        assert np.abs(transfer(matrix, wires(**facts))).max() < 1e-12 * 1e-4
+
+
 # --- cells that are not linear ---
 
 

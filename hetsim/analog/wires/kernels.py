@@ -19,6 +19,8 @@ import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# of the energy that cells would take without wires: parts that hang on nothing are left with residuals of rounding
+_NOISE = 1e-28
 LANES = 8  # what is computed side by side: rows for one vector, vectors for many
 
 
@@ -166,16 +168,18 @@ def solve(circuit: Any, currents: Any, tolerance: float, limit: int, work: Any) 
     """
     cells, buffer = circuit[0], np.zeros((currents.shape[1], LANES))
     w, u, r, p = work[0], work[1], work[2], work[3]
+    energy = np.zeros(cells.shape[1])
     _word_voltages(circuit, currents, u, buffer)
     for i in range(cells.shape[0]):
         for j in range(cells.shape[1]):
+            energy[j] += currents[i, j] ** 2 / cells[i, j] if cells[i, j] > 0.0 else 0.0
             r[i, j] = currents[i, j] - cells[i, j] * u[i, j]
             w[i, j], u[i, j], p[i, j], work[4, i, j] = 0.0, 0.0, 0.0, 0.0
     vectors = (w, r, u, p, work[4])
     taken, alpha, before, goal = -1, 0.0, 1.0, 0.0
     for step in range(limit + 1):
         product = _advance(circuit, alpha, vectors)
-        goal = product * tolerance**2 if step == 0 else goal
+        goal = max(product * tolerance**2, energy.sum() * _NOISE) if step == 0 else goal
         if product <= goal:
             taken = step
             break
@@ -256,15 +260,18 @@ def _turn_lanes(circuit: Any, beta: Any, vectors: Any, buffer: Any, sums: Any, p
 
 
 @_compiled()
-def _start_lanes(circuit: Any, ports: Any, r: Any, buffer: Any) -> None:
+def _start_lanes(circuit: Any, ports: Any, r: Any, buffer: Any, energy: Any) -> None:
     cells, share, reach, _, _ = circuit
     words, bits, pushed = ports
     rows, columns = cells.shape
+    energy[:] = 0.0
     for i in range(rows):
         for j in range(columns):
             for k in range(LANES):
-                buffer[j, k] = cells[i, j] * (words[i, k] - bits[j, k])
+                volts = words[i, k] - bits[j, k]
+                buffer[j, k] = cells[i, j] * volts
                 r[i, j, k] = buffer[j, k]
+                energy[j, k] += buffer[j, k] * volts
         _sweep_word(share, reach, i, buffer)
         for j in range(columns):
             for k in range(LANES):
@@ -309,11 +316,12 @@ def solve_lanes(circuit: Any, ports: Any, weights: Any, tolerance: float, limit:
     now, before, goal, image = np.zeros(LANES), np.ones(LANES), np.zeros(LANES), np.zeros(LANES)
     alpha, taken = np.zeros(LANES), -1
     w[:], z[:], p[:], pressed[:] = 0.0, 0.0, 0.0, 0.0
-    _start_lanes(circuit, ports, r, buffer)
+    _start_lanes(circuit, ports, r, buffer, parts)
+    noise = parts.sum(axis=0) * _NOISE
     for step in range(limit + 1):
         _advance_lanes(circuit, alpha, (w, r, z, p, pressed), parts, now)
         if step == 0:
-            goal[:] = now * tolerance**2
+            goal[:] = np.maximum(now * tolerance**2, noise)
         if (now <= goal).all():
             taken = step
             break
