@@ -48,5 +48,6 @@ class Energy(InsertionScheduler[EnergySheet]):
         timely = [k for k, end in enumerate(ends) if end <= latest]
         if not timely:
             return cheapest(job, op, ends, view)
-        offers = [view.offer(job, op, name) for name in view.options(job, op)]
-        return min(timely, key=lambda k: (view.joules(job, op, offers[k]), ends[k]))
+        joules = view.energies(job, op)
+        least = min([joules[k] for k in timely])
+        return min([k for k in timely if joules[k] == least], key=ends.__getitem__)

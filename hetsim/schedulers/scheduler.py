@@ -92,8 +92,14 @@ class View(Protocol):
     def arrivals(self, job: Job, op: int) -> Sequence[int]:
         """When the op's inputs are at each of its options: its placed producers' expected ends plus transfers."""
 
-    def starts(self, job: Job, op: int) -> Sequence[int]:
-        """When the op would start on each of its options, behind all that has been placed there."""
+    def starts(self, job: Job, op: int, arrivals: Sequence[int] | None = None) -> list[int]:
+        """When the op would start on each of its options, behind all that has been placed there.
+
+        ``arrivals`` are those of the op, if they are known already.
+        """
+
+    def energies(self, job: Job, op: int) -> Sequence[float]:
+        """Joules of the op on each of its options and of moving its inputs there, without static power."""
 
     def moves(self, job: Job, producer: int, consumer: int, source: str) -> Sequence[int]:
         """Ticks for moving what ``consumer`` reads of ``producer`` from ``source`` to each option of ``consumer``."""
