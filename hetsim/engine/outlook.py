@@ -52,6 +52,7 @@ class Outlook:
         self._free: dict[str, int] = {}  # resources with one place
         self._places: dict[str, list[int]] = {}  # the others: a heap of ends
         self._pending: dict[str, int] = {}
+        self.given: dict[str, int] = {}  # resource -> ops placed there that have not ended, kept for late policies
 
     # --- what a scheduler asks ---
 
@@ -134,6 +135,9 @@ class Outlook:
 
     def capacity(self, hold: str) -> int:
         return self._capacities.get(hold, 1)
+
+    def idle(self, holds: Sequence[str]) -> bool:
+        return all([self.given.get(hold, 0) < self.capacity(hold) for hold in holds])
 
     # --- what the engine asks and tells ---
 

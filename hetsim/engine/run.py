@@ -15,6 +15,7 @@ from hetsim.engine.outlook import Outlook
 from hetsim.engine.traffic import arrivals
 from hetsim.errors import InputError, RunError
 from hetsim.keys import key
+from hetsim.schedulers.scheduler import FOREVER
 from hetsim.units import ticks
 from hetsim.workload import Call, Graph, Op, Program
 
@@ -119,7 +120,10 @@ class Run:
         if shape is None:
             shape = self._shapes[call.graph] = Shape(call.graph, len(self._shapes))
             self.meter.graph(shape)
-        job = Job(self._jobs, request, number, shape, self.clock.now)
+        traffic, arrival = self.scenario.traffic, self._programs[request][1]
+        due = traffic.due(request)
+        deadline = FOREVER if due is None else arrival + ticks(due)
+        job = Job(self._jobs, request, number, shape, self.clock.now, deadline, traffic.urgency(request))
         self._jobs += 1
         if self.numbers is not None:
             job.feed(call)

@@ -118,6 +118,7 @@ def metrics(run: Run) -> dict[str, float]:
     """What the workload scores, what the components counted, and what state they are left in."""
     answers = [run.answers[request] for request in sorted(run.answers)]
     out = dict(run.workload.score(answers)) if answers else {}
+    out.update(punctuality(run))
     for (part, count), value in sorted(run.meter.counts.items()):
         out[f"{part}.{count}"] = value
     if run.numbers is not None:
@@ -126,6 +127,21 @@ def metrics(run: Run) -> dict[str, float]:
             out.update({f"{name}.{metric}": value for metric, value in report.items()})
     out.update({f"scheduler.{metric}": value for metric, value in run.scheduler.report().items()})
     return {name: float(value) for name, value in out.items()}
+
+
+def punctuality(run: Run) -> dict[str, float]:
+    """``deadline_misses``: requests with a deadline that did not end in time, and their share of those that had one.
+
+    A request that was dropped, or that ``max_time`` left open, has missed its deadline.
+    """
+    traffic, requests = run.scenario.traffic, run.meter.trace.requests
+    if traffic.deadline is None:
+        return {}
+    met = 0
+    for number, arrival, end in zip(requests["request"], requests["arrival"], requests["end"], strict=True):
+        due = traffic.due(number)
+        met += due is not None and end - arrival <= ticks(due)
+    return {"deadline_misses": run.asked - met, "deadline_miss_rate": 1 - met / run.asked if run.asked else 0.0}
 
 
 def assignments(run: Run) -> dict[str, list[str]]:

@@ -47,6 +47,18 @@ class Job(Protocol):
     def placed(self) -> Sequence[str | None]:
         """Component of each op, None while it has none."""
 
+    @property
+    def arrival(self) -> int:
+        """When the graph arrived, in ticks."""
+
+    @property
+    def deadline(self) -> int:
+        """The tick by which its request is due, `FOREVER` without a deadline."""
+
+    @property
+    def priority(self) -> int:
+        """The priority of its request: the higher, the more urgent."""
+
 
 class Offer(Protocol):
     """What an op would take on a component: its plan, in the engine's terms."""
@@ -122,12 +134,15 @@ class View(Protocol):
     def capacity(self, hold: str) -> int:
         """How many ops may hold the resource at once."""
 
+    def idle(self, holds: Sequence[str]) -> bool:
+        """Whether each resource has a place for which no op has been placed. For policies that are ``late``."""
+
 
 class Decision(NamedTuple):
     """Op ``op`` of the job takes an offer, expected from ``start`` to ``end`` (ticks).
 
     With ``ordered``, the engine grants each of the op's resources in order of ``start`` among ordered ops, even
-    if a later one is ready first; without it first come is first served.
+    if a later one is ready first; without it those of the most urgent job first, and of equals as they come.
     """
 
     op: int
@@ -144,13 +159,20 @@ class Scheduler(ABC, Generic[T]):
     """A policy. A subclass is one module in `hetsim.schedulers`, registered by `register`.
 
     An instance belongs to one run and may keep state. Ties are broken by the scenario's order of components.
+    A policy that is ``late`` is asked for an op only when the ops that it reads from have ended; it may keep ops back
+    and place them in a later `turn`.
     """
 
     kind: ClassVar[str]
+    late: ClassVar[bool] = False
     sheet_type: ClassVar[type[SchedulerSheet]] = SchedulerSheet
 
     def __init__(self, sheet: T, seed: int = 0) -> None:
         self.sheet, self.seed = sheet, seed
+
+    def rank(self, job: Job) -> tuple[int, int]:
+        """How urgent a graph is that has arrived: of ops that wait in no fixed order the lowest rank goes first."""
+        return 0, 0
 
     def arrived(self, job: Job, view: View) -> Iterable[Decision]:
         """Asked once when a graph arrives; may place any ops, all of them, or (default) none.
@@ -160,8 +182,18 @@ class Scheduler(ABC, Generic[T]):
         return ()
 
     @abstractmethod
-    def placeable(self, job: Job, op: int, view: View) -> Decision:
-        """Asked for an op whose producers are all placed and which ``arrived`` left open."""
+    def placeable(self, job: Job, op: int, view: View) -> Decision | None:
+        """Asked for an op whose producers are all placed and which ``arrived`` left open.
+
+        None keeps the op back; only a policy that is ``late`` may do so.
+        """
+
+    def turn(self, view: View) -> Iterable[tuple[Job, Decision]]:
+        """Asked, of a policy that is ``late``, after a graph has arrived and after an op has ended.
+
+        Each decision is applied to the view as it is yielded.
+        """
+        return ()
 
     def report(self) -> Mapping[str, float]:
         """Metrics of the schedule that the policy knows of: a lower bound, whether it is proved. None by default."""
