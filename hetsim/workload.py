@@ -252,6 +252,14 @@ class Workload(ABC):
         """The request's program: yields Calls, gets the outputs sent back (None without numbers), returns an
         answer that ``score`` understands. Between graphs it may only compare, index and loop."""
 
+    def joined(self, graphs: Sequence[Graph]) -> Graph | None:
+        """One graph that does the work of several at once, None where there is none.
+
+        Its inputs and outputs are those of the graphs, one behind the other along their first axis. The same graphs
+        give the same object.
+        """
+        return None
+
     def score(self, answers: Sequence[Any]) -> Mapping[str, float]:
         """Metrics over the answers of all requests, in order of request."""
         return {}

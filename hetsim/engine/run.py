@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hetsim.engine.batches import Batches, Member, joined, parted
 from hetsim.engine.clock import Clock
 from hetsim.engine.dispatch import Dispatcher
 from hetsim.engine.job import Job, Shape
@@ -17,7 +18,7 @@ from hetsim.errors import InputError, RunError
 from hetsim.keys import key
 from hetsim.schedulers.scheduler import FOREVER
 from hetsim.units import ticks
-from hetsim.workload import Call, Graph, Op, Program
+from hetsim.workload import Graph, Op, Program
 
 if TYPE_CHECKING:
     from hetsim.scenario import Scenario
@@ -53,6 +54,9 @@ class Run:
         self._arrivals = arrivals(scenario.traffic, key(scenario.seed, "arrivals"))
         self._shapes: dict[Graph, Shape] = {}
         self._programs: dict[int, tuple[Program, int, list[int]]] = {}
+        size, wait = self.scheduler.gather()
+        self._batches = Batches(self.clock, self.workload, size, ticks(wait), self._submit)
+        self._members: dict[int, Sequence[Member]] = {}  # by run
         self._jobs = 0
 
     # --- the whole ---
@@ -112,36 +116,49 @@ class Run:
         except StopIteration as stop:
             self._end(request, stop.value)
             return
-        self._submit(request, call, state[1])
+        self._batches.add(Member(request, call, state[1]))
         state[1] += 1
 
-    def _submit(self, request: int, call: Call, number: int) -> None:
+    def _submit(self, members: Sequence[Member]) -> None:
+        """Run the calls of some requests as one."""
+        call, (request, _, number) = joined(self.workload, members), members[0]
         shape = self._shapes.get(call.graph)
         if shape is None:
             shape = self._shapes[call.graph] = Shape(call.graph, len(self._shapes))
             self.meter.graph(shape)
-        traffic, arrival = self.scenario.traffic, self._programs[request][1]
-        due = traffic.due(request)
-        deadline = FOREVER if due is None else arrival + ticks(due)
-        job = Job(self._jobs, request, number, shape, self.clock.now, deadline, traffic.urgency(request))
+        deadline, priority = self._urgency(members)
+        job = Job(self._jobs, request, number, shape, self.clock.now, deadline, priority)
+        self._members[job.run] = members
         self._jobs += 1
         if self.numbers is not None:
             job.feed(call)
         self.dispatcher.admit(job)
 
+    def _urgency(self, members: Sequence[Member]) -> tuple[int, int]:
+        """The earliest deadline, in ticks, and the highest priority of some requests."""
+        traffic = self.scenario.traffic
+        if traffic.deadline is None and not traffic.priority:
+            return FOREVER, 0
+        dues = [(self._programs[m.request][1], traffic.due(m.request)) for m in members]
+        deadline = min([FOREVER if due is None else arrival + ticks(due) for arrival, due in dues])
+        return deadline, max([traffic.urgency(m.request) for m in members])
+
     def _finished(self, job: Job) -> None:
-        """A graph is done: note it, and hand its outputs to the program."""
-        state = self._programs[job.request][2]
-        if state[0] < 0:
-            state[0] = job.start
+        """A graph is done: note it, and hand its outputs to the programs."""
+        members = self._members.pop(job.run)
         self.meter.call(job, self.clock.now)
-        outputs = None
+        shares: Sequence[Mapping[str, Any] | None] = [None] * len(members)
         if self.numbers is not None:
             outputs = {
                 tensor.name: job.values[t]
                 for tensor, t in zip(job.graph.outputs, job.shape.returned, strict=True)
             }
-        self._resume(job.request, outputs)
+            shares = parted(outputs, [member.call.graph for member in members])
+        for member, share in zip(members, shares, strict=True):
+            state = self._programs[member.request][2]
+            if state[0] < 0:
+                state[0] = job.start
+            self._resume(member.request, share)
 
     def _end(self, request: int, answer: Any) -> None:
         _, arrival, state = self._programs.pop(request)

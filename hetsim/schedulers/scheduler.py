@@ -164,7 +164,7 @@ class Scheduler(ABC, Generic[T]):
     """
 
     kind: ClassVar[str]
-    late: ClassVar[bool] = False
+    late: bool = False
     sheet_type: ClassVar[type[SchedulerSheet]] = SchedulerSheet
 
     def __init__(self, sheet: T, seed: int = 0) -> None:
@@ -173,6 +173,10 @@ class Scheduler(ABC, Generic[T]):
     def rank(self, job: Job) -> tuple[int, int]:
         """How urgent a graph is that has arrived: of ops that wait in no fixed order the lowest rank goes first."""
         return 0, 0
+
+    def gather(self) -> tuple[int, float]:
+        """Up to how many requests' graphs are to be run as one, and for how many seconds the first waits for others."""
+        return 1, 0.0
 
     def arrived(self, job: Job, view: View) -> Iterable[Decision]:
         """Asked once when a graph arrives; may place any ops, all of them, or (default) none.
