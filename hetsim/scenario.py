@@ -159,6 +159,13 @@ class Scenario(_Form):
         other._tree = self._tree.put(("seed",), of(seed, self._tree.source))
         return other
 
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """The same question with other values, by their path in the resolved scenario."""
+        tree = self._tree
+        for path, value in changes.items():
+            tree = tree.put(path.split("."), of(value, tree.source))
+        return type(self)._of(tree, self._name)
+
     # --- what a person asks of it ---
 
     def resolved(self) -> dict[str, Any]:

@@ -23,8 +23,8 @@ def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
     Raises InputError for a scenario that cannot run and RunError for a run that cannot finish.
     """
     from hetsim.engine.repeat import seeds, summarise
-    from hetsim.engine.run import Run
     from hetsim.engine.summary import document
+    from hetsim.engine.trials import prepared
     from hetsim.result import Result
 
     if scenario.repeat > 1 and scenario.numerics == "none":
@@ -34,7 +34,7 @@ def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
     started = time.perf_counter()
     runs = []
     for number, seed in enumerate(seeds(scenario.seed, scenario.repeat)):
-        run = Run(scenario.with_seed(seed), progress if number == 0 else None)
+        run = prepared(scenario.with_seed(seed), progress if number == 0 else None)
         run.go()
         runs.append((document(run, 0.0), run.meter.trace))
     first, trace = runs[0]

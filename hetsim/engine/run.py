@@ -16,9 +16,9 @@ from hetsim.engine.outlook import Outlook
 from hetsim.engine.traffic import arrivals
 from hetsim.errors import InputError, RunError
 from hetsim.keys import key
-from hetsim.schedulers.scheduler import FOREVER
+from hetsim.schedulers.scheduler import FOREVER, Scheduler
 from hetsim.units import ticks
-from hetsim.workload import Graph, Op, Program
+from hetsim.workload import Graph, Op, Program, Workload
 
 if TYPE_CHECKING:
     from hetsim.scenario import Scenario
@@ -29,10 +29,15 @@ Progress = Callable[[int, int], None]
 class Run:
     """A scenario on its way: build it, `go`, then read ``meter``, ``answers`` and ``latencies``."""
 
-    def __init__(self, scenario: Scenario, progress: Progress | None = None) -> None:
-        self.scenario, self._progress = scenario, progress
-        self.system, self.workload = scenario.system(), scenario.build_workload()
-        scenario.check(self.workload)
+    def __init__(
+        self, scenario: Scenario, progress: Progress | None = None, *, workload: Workload | None = None,
+        scheduler: Scheduler[Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.scenario = self.question = scenario
+        self._progress = progress
+        self.system, self.workload = scenario.system(), workload or scenario.build_workload()
+        if workload is None:  # else it was built from this scenario, and checked
+            scenario.check(self.workload)
         self.total = scenario.traffic.requests or self.workload.requests
         self.clock = Clock(scenario.max_events)
         self.roads = Roads(self.system)
@@ -44,7 +49,7 @@ class Run:
             self.numbers = Numbers(
                 self.system, self.meter, scenario.seed, scenario.numerics == "ideal", scenario.threads
             )
-        self.scheduler = scenario.build_scheduler()
+        self.scheduler = scheduler or scenario.build_scheduler()
         self.dispatcher = Dispatcher(
             self.clock, self.system, self.scheduler, self.outlook, self.roads, self.meter,
             self.numbers, self._finished,

@@ -37,7 +37,7 @@ def document(run: Run, wall: float) -> dict[str, Any]:
         "metrics": metrics(run),
         "assignments": assignments(run),
         "notes": notes(run),
-        "resolved": run.scenario.resolved(),
+        "resolved": run.question.resolved(),
         "simulator": {"events": run.clock.events, "wall_s": wall, "version": __version__},
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import field_validator
 
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=DelegationSheet)
 class Delegation(Scheduler[T]):
     """Hands every question on to the policy that it names."""
 
-    sheet_type = DelegationSheet
+    sheet_type: ClassVar[type[SchedulerSheet]] = DelegationSheet
 
     def __init__(self, sheet: T, seed: int = 0) -> None:
         super().__init__(sheet, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -138,6 +138,38 @@ class View(Protocol):
         """Whether each resource has a place for which no op has been placed. For policies that are ``late``."""
 
 
+class Places(NamedTuple):
+    """The component of each op of a graph, and all its ops in an order in which each comes after its producers."""
+
+    components: Sequence[str]
+    order: Sequence[int]
+
+
+class Trials(Protocol):
+    """Runs of the scenario, for policies that find out beforehand what is good.
+
+    ``requests`` limits a run to its first requests; with ``numbers`` it computes what the scenario computes, without
+    them it is for times and energies only. The figures are those of `objective.FIGURES` that the run has.
+    """
+
+    @property
+    def graphs(self) -> Sequence[Graph]:
+        """The graphs that the workload may emit, as they are run."""
+
+    def options(self, graph: Graph, op: int) -> Sequence[str]:
+        """Components that may run an op of a graph."""
+
+    def of(
+        self, scheduler: Scheduler[Any], *, requests: int | None = None, numbers: bool = False
+    ) -> tuple[Mapping[str, float], dict[Graph, Places]]:
+        """What comes out with a policy, and where it has put the first job of each graph, in order of starts."""
+
+    def placed(
+        self, places: Mapping[Graph, Places], *, requests: int | None = None, numbers: bool = False
+    ) -> Mapping[str, float]:
+        """What comes out with everything placed by hand."""
+
+
 class Decision(NamedTuple):
     """Op ``op`` of the job takes an offer, expected from ``start`` to ``end`` (ticks).
 
@@ -160,15 +192,21 @@ class Scheduler(ABC, Generic[T]):
 
     An instance belongs to one run and may keep state. Ties are broken by the scenario's order of components.
     A policy that is ``late`` is asked for an op only when the ops that it reads from have ended; it may keep ops back
-    and place them in a later `turn`.
+    and place them in a later `turn`. One that ``prepares`` may try things out before the run.
     """
 
     kind: ClassVar[str]
     late: bool = False
+    prepares: ClassVar[bool] = False
     sheet_type: ClassVar[type[SchedulerSheet]] = SchedulerSheet
 
     def __init__(self, sheet: T, seed: int = 0) -> None:
         self.sheet, self.seed = sheet, seed
+
+    def prepare(self, trials: Trials) -> Mapping[str, Any] | None:
+        """Asked before the run, of a policy that ``prepares``. May answer with settings by their path in the scenario
+        (``system.components.imc.adc.bits``) that the run is to have."""
+        return None
 
     def rank(self, job: Job) -> tuple[int, int]:
         """How urgent a graph is that has arrived: of ops that wait in no fixed order the lowest rank goes first."""
