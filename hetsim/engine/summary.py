@@ -16,7 +16,7 @@ def document(run: Run, wall: float) -> dict[str, Any]:
     from hetsim import __version__
 
     makespan, requests = run.meter.trace.seconds, run.meter.trace.requests
-    deployed = run.meter.deployed
+    deployed, alternatives = run.meter.deployed, run.scheduler.alternatives()
     return {
         "schema": "hetsim.result/1",
         "scenario": run.scenario.name,
@@ -37,6 +37,7 @@ def document(run: Run, wall: float) -> dict[str, Any]:
         "metrics": metrics(run),
         "assignments": assignments(run),
         "notes": notes(run),
+        **({"alternatives": [dict(each) for each in alternatives]} if alternatives else {}),
         "resolved": run.question.resolved(),
         "simulator": {"events": run.clock.events, "wall_s": wall, "version": __version__},
     }

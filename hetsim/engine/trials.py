@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hetsim.engine.deviation import errors
 from hetsim.engine.job import Job
 from hetsim.engine.run import Options, Progress, Run
 from hetsim.engine.summary import energy, latency, metrics
@@ -32,7 +33,8 @@ class Trials:
 
     def __init__(self, scenario: Scenario, workload: Workload) -> None:
         self._scenario, self._workload = scenario, workload
-        self._options = Options(scenario, scenario.system())
+        self._system = scenario.system()
+        self._options = Options(scenario, self._system)
         self.graphs: Sequence[Graph] = workload.graphs()
 
     def options(self, graph: Graph, op: int) -> Sequence[str]:
@@ -60,6 +62,16 @@ class Trials:
         run = self._run(Fixed(places), requests, numbers)
         run.go()
         return figures(run)
+
+    def changed(self, changes: Mapping[str, Any]) -> Trials:
+        scenario = self._scenario.changed(changes)
+        return Trials(scenario, scenario.build_workload())
+
+    def errors(self) -> Mapping[tuple[str, str], float]:
+        scenario = self._scenario
+        requests = scenario.traffic.requests or self._workload.requests
+        ideal = scenario.numerics == "ideal"
+        return errors(self._workload, self._system, self._options, requests, scenario.seed, ideal)
 
     def _run(self, scheduler: Scheduler[Any], requests: int | None, numbers: bool) -> Run:
         scenario, changes = self._scenario, dict[str, Any]()

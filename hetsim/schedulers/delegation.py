@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import field_validator
 
 from hetsim.errors import did_you_mean
+from hetsim.schedulers.objective import Goal
 from hetsim.schedulers.scheduler import Decision, Job, Scheduler, SchedulerSheet, View, scheduler_kinds
 
 
@@ -56,12 +57,15 @@ class Delegation(Scheduler[T]):
     def remarks(self) -> Sequence[str]:
         return self.policy.remarks()
 
+    def alternatives(self) -> Sequence[Mapping[str, Any]]:
+        return self.policy.alternatives()
+
 
 def named(policy: str, sheet: SchedulerSheet, seed: int) -> Scheduler[Any]:
     """A scheduler of a kind with its default settings, and the objective and pins of another one's sheet."""
     kind = scheduler_kinds()[policy]
     block = {"kind": policy, "pin": sheet.pin}
-    if "objective" in sheet.model_fields_set:
+    if "objective" in sheet.model_fields_set and not isinstance(sheet.objective, Goal):
         block["objective"] = sheet.objective
     scheduler: Scheduler[Any] = kind(kind.sheet_type.model_validate(block), seed)
     return scheduler

@@ -29,3 +29,16 @@ def appended_in_order(job: Job, places: Places, view: View) -> Iterator[Decision
     for op in places.order:
         decision = estimate(job, op, places.components[op], view)
         yield decision._replace(ordered=decision.start < FOREVER)
+
+
+class Assigned(Scheduler[SchedulerSheet]):
+    """Every op goes to the component that it is assigned to by name; of those that wait the first comes first."""
+
+    kind = "assigned"
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        super().__init__(SchedulerSheet(kind=self.kind))
+        self._places = places
+
+    def placeable(self, job: Job, op: int, view: View) -> Decision:
+        return estimate(job, op, self._places[job.graph.ops[op].name], view)

@@ -164,6 +164,12 @@ class Trials(Protocol):
     ) -> tuple[Mapping[str, float], dict[Graph, Places]]:
         """What comes out with a policy, and where it has put the first job of each graph, in order of starts."""
 
+    def changed(self, changes: Mapping[str, Any]) -> Trials:
+        """Trials of the same question with other values, by path in the scenario; its graphs are others."""
+
+    def errors(self) -> Mapping[tuple[str, str], float]:
+        """Relative root-mean-square error of each op's output on each component, both by name, on exact inputs."""
+
     def placed(
         self, places: Mapping[Graph, Places], *, requests: int | None = None, numbers: bool = False
     ) -> Mapping[str, float]:
@@ -243,6 +249,10 @@ class Scheduler(ABC, Generic[T]):
 
     def remarks(self) -> Sequence[str]:
         """What a person should be told of the schedule. Nothing by default."""
+        return ()
+
+    def alternatives(self) -> Sequence[Mapping[str, Any]]:
+        """What was weighed against each other before the run, in plain data. Nothing by default."""
         return ()
 
 
