@@ -74,7 +74,8 @@ class Matrix:
     """An op seen as ``vectors`` products of a row vector with a stored matrix of ``rows`` x ``columns``.
 
     ``groups`` such matrices stand side by side in a grouped convolution. ``stored`` is the constant operand,
-    None when both operands move.
+    None when both operands move. Hardware that stores it does so ``copies`` times, and so many vectors go through at
+    once.
     """
 
     rows: int
@@ -82,6 +83,7 @@ class Matrix:
     vectors: int
     groups: int = 1
     stored: Tensor | None = None
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,16 @@ from typing import Any
 
 from hetsim.hardware.component import Moment
 from hetsim.keys import key
+from hetsim.shaping import Shaping
 from hetsim.system import System
-from hetsim.workload import Call, Op, Workload
+from hetsim.workload import Graph, Op, Workload
 
 Pair = tuple[str, str]  # an op and a component, by name
 
 
 def errors(
-    workload: Workload, system: System, options: Mapping[Op, Sequence[str]], requests: int, seed: int, ideal: bool
+    workload: Workload, system: System, shaping: Shaping, options: Mapping[Op, Sequence[str]], requests: int,
+    seed: int, ideal: bool,
 ) -> Mapping[Pair, float]:
     """Relative root-mean-square error of each op's first output on each component that may run it.
 
@@ -26,7 +28,7 @@ def errors(
         outputs: Any = None
         try:
             while True:
-                outputs = bench.compute(program.send(outputs), request)
+                outputs = bench.compute(shaping.graph((call := program.send(outputs)).graph), call.feeds, request)
         except StopIteration:
             continue
     return {pair: (off / total) ** 0.5 if total else 0.0 for pair, (off, total) in bench.sums.items()}
@@ -41,18 +43,18 @@ class _Bench:
         self._stored = {name: part.residency() for name, part in self._parts.items()}
         self.sums: dict[Pair, tuple[float, float]] = {}
 
-    def compute(self, call: Call, request: int) -> Mapping[str, Any]:
+    def compute(self, graph: Graph, feeds: Mapping[str, Any], request: int) -> Mapping[str, Any]:
         """The graph's outputs, exactly; on the way every op is computed everywhere."""
         from hetsim.numerics import run
 
-        values: dict[str, Any] = dict(call.feeds)
-        for op in call.graph.ops:
+        values: dict[str, Any] = dict(feeds)
+        for op in graph.ops:
             inputs = [None if t is None else t.value if t.constant else values[t.name] for t in op.inputs]
             made = run(op, inputs)
             values |= {tensor.name: y for tensor, y in zip(op.outputs, made, strict=True)}
             for name in self._options[op]:
                 self._compare(op, name, inputs, made[0], request)
-        return {tensor.name: values[tensor.name] for tensor in call.graph.outputs}
+        return {tensor.name: values[tensor.name] for tensor in graph.outputs}
 
     def _compare(self, op: Op, name: str, inputs: Sequence[Any], exact: Any, request: int) -> None:
         import numpy as np

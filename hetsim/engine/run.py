@@ -16,12 +16,15 @@ from hetsim.engine.outlook import Outlook
 from hetsim.engine.traffic import arrivals
 from hetsim.errors import InputError, RunError
 from hetsim.keys import key
+from hetsim.placement import Pin, pinned
 from hetsim.schedulers.scheduler import FOREVER, Scheduler
+from hetsim.system import System
 from hetsim.units import ticks
 from hetsim.workload import Graph, Op, Program, Workload
 
 if TYPE_CHECKING:
     from hetsim.scenario import Scenario
+    from hetsim.shaping import Shaping
 
 Progress = Callable[[int, int], None]
 
@@ -31,7 +34,7 @@ class Run:
 
     def __init__(
         self, scenario: Scenario, progress: Progress | None = None, *, workload: Workload | None = None,
-        scheduler: Scheduler[Any] | None = None,
+        scheduler: Scheduler[Any] | None = None, shaping: Shaping | None = None,
     ) -> None:  # fmt: skip
         self.scenario = self.question = scenario
         self._progress = progress
@@ -41,7 +44,8 @@ class Run:
         self.total = scenario.traffic.requests or self.workload.requests
         self.clock = Clock(scenario.max_events)
         self.roads = Roads(self.system)
-        self.options = Options(scenario, self.system)
+        self._shaping = shaping or scenario.shaping(self.system)
+        self.options = Options(self._shaping.pin, self.system)
         self.outlook = Outlook(self.system, self.roads, scenario.marks, self.options)
         self.meter = Meter(self.system)
         self.numbers: Numbers | None = None
@@ -84,7 +88,7 @@ class Run:
     @property
     def graphs(self) -> Sequence[Graph]:
         """The graphs that were run, in order of first appearance."""
-        return list(self._shapes)
+        return [shape.graph for shape in self._shapes.values()]
 
     # --- requests ---
 
@@ -129,7 +133,7 @@ class Run:
         call, (request, _, number) = joined(self.workload, members), members[0]
         shape = self._shapes.get(call.graph)
         if shape is None:
-            shape = self._shapes[call.graph] = Shape(call.graph, len(self._shapes))
+            shape = self._shapes[call.graph] = Shape(self._shaping.graph(call.graph), len(self._shapes))
             self.meter.graph(shape)
         deadline, priority = self._urgency(members)
         job = Job(self._jobs, request, number, shape, self.clock.now, deadline, priority)
@@ -185,12 +189,12 @@ class Run:
 class Options(dict[Op, Sequence[str]]):
     """Op -> the components that may run it: those that support it and to which no pin forbids it."""
 
-    def __init__(self, scenario: Scenario, system: Any) -> None:
+    def __init__(self, pin: Pin, system: System) -> None:
         super().__init__()
-        self._scenario, self._system = scenario, system
+        self._pin, self._system = pin, system
 
     def __missing__(self, op: Op) -> Sequence[str]:
-        parts, allowed = self._system.components, self._scenario.allowed(op.name)
+        parts, allowed = self._system.components, pinned(self._pin, op.name)
         names = tuple([n for n, c in parts.items() if (allowed is None or n in allowed) and not c.supports(op)])
         if not names:
             why = "; ".join(f"{n}: {c.supports(op) or 'not pinned there'}" for n, c in parts.items())

@@ -11,7 +11,8 @@ from hetsim.engine.run import Options, Progress, Run
 from hetsim.engine.summary import energy, latency, metrics
 from hetsim.scenario import Scenario
 from hetsim.schedulers.fixed import Fixed
-from hetsim.schedulers.scheduler import Decision, Places, Scheduler
+from hetsim.schedulers.scheduler import Decision, Scheduler
+from hetsim.schedulers.trials import Places
 from hetsim.workload import Graph, Workload
 
 
@@ -34,8 +35,9 @@ class Trials:
     def __init__(self, scenario: Scenario, workload: Workload) -> None:
         self._scenario, self._workload = scenario, workload
         self._system = scenario.system()
-        self._options = Options(scenario, self._system)
-        self.graphs: Sequence[Graph] = workload.graphs()
+        self._shaping = scenario.shaping(self._system)
+        self.graphs: Sequence[Graph] = [self._shaping.graph(graph) for graph in workload.graphs()]
+        self._options = Options(self._shaping.pin, self._system)
 
     def options(self, graph: Graph, op: int) -> Sequence[str]:
         return self._options[graph.ops[op]]
@@ -71,7 +73,7 @@ class Trials:
         scenario = self._scenario
         requests = scenario.traffic.requests or self._workload.requests
         ideal = scenario.numerics == "ideal"
-        return errors(self._workload, self._system, self._options, requests, scenario.seed, ideal)
+        return errors(self._workload, self._system, self._shaping, self._options, requests, scenario.seed, ideal)
 
     def _run(self, scheduler: Scheduler[Any], requests: int | None, numbers: bool) -> Run:
         scenario, changes = self._scenario, dict[str, Any]()
@@ -81,7 +83,8 @@ class Trials:
         needed = self._workload.decides and getattr(self._workload.sheet, "expected_iterations", None) is None
         if not numbers and not needed:
             changes["numerics"] = "none"
-        return Run(scenario.model_copy(update=changes), workload=self._workload, scheduler=scheduler)
+        asked = scenario.model_copy(update=changes)
+        return Run(asked, workload=self._workload, scheduler=scheduler, shaping=self._shaping)
 
 
 def _places(graph: Graph, decisions: Sequence[Decision]) -> Places:

@@ -107,7 +107,8 @@ class Imc(Component[ImcSheet]):
         x, w = lower(op, inputs)
         grouped = w.ndim == 3
         try:
-            kept = self._kept(op.matrix.stored, w if grouped else w[None], state, moment, plan)
+            matrices = (w if grouped else w[None]).repeat(op.matrix.copies, axis=0)
+            kept = self._kept(op.matrix.stored, matrices, state, moment, plan)
             values, joules, counts = self._products(op, x if grouped else x[None], kept, moment, plan)
         except ValueError as error:
             raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
@@ -145,15 +146,21 @@ class Imc(Component[ImcSheet]):
 
         mode: Literal["analog", "ideal"] = "ideal" if moment.ideal else "analog"
         time = moment.time + (kept.written.seconds if plan.setup > 0 else 0.0)
+        copies = len(kept.crossbars) // len(x)  # vector v of a group goes to its copy number v % copies
         readings = [
-            crossbar.mvm(vectors, time, key(moment.key, g), mode, signed=_signed(op))
-            for g, (crossbar, vectors) in enumerate(zip(kept.crossbars, x, strict=True))
+            crossbar.mvm(x[g // copies, g % copies :: copies], time, key(moment.key, g), mode, signed=_signed(op))
+            for g, crossbar in enumerate(kept.crossbars)
+            if g % copies < x.shape[1]
         ]
         counts = {
             "adc_conversions": float(sum(r.conversions for r in readings)),
             "adc_clipped": float(sum(r.clipped for r in readings)),
         }
-        return np.stack([r.values for r in readings]), sum(r.joules for r in readings), counts
+        values = np.empty((*x.shape[:2], readings[0].values.shape[1]), readings[0].values.dtype)
+        busy = min(copies, x.shape[1])
+        for g, reading in enumerate(readings):
+            values[g // busy, g % busy :: copies] = reading.values
+        return values, sum(r.joules for r in readings), counts
 
     def state(self, key: int) -> Bank:
         from hetsim.analog.bank import Bank
@@ -190,7 +197,8 @@ class Imc(Component[ImcSheet]):
         add = sheet.digital.time * (tiling.down - 1 + _biased(op))
         units = sheet.activation
         activate = outputs / (units.rate * units.count) if units and op.activation else 0.0
-        return load + latency + add + activate + move, max(load + move, interval, add, activate)
+        stages = max(interval, add, activate) / matrix.copies  # each copy has its own converters and adders behind it
+        return load + latency + add + activate + move, max(load + move, stages)
 
     def _steps(self, op: Op, matrix: Matrix) -> tuple[Step, ...]:
         sheet, tiling = self.sheet, self.sheet.tiling(matrix.rows, matrix.columns)
@@ -235,7 +243,7 @@ class Imc(Component[ImcSheet]):
         return Step(name, values, size / bus.bandwidth, size * bus.energy, "buffer")
 
     def _slots(self, matrix: Matrix) -> int:
-        return matrix.groups * self.sheet.tiling(matrix.rows, matrix.columns).tiles
+        return matrix.copies * matrix.groups * self.sheet.tiling(matrix.rows, matrix.columns).tiles
 
     def _placed(self, stored: Tensor, slots: int, residency: Residency) -> tuple[Residency, list[str]]:
         """The residency with a matrix added, and the names of those that made room: other versions of it, then the
@@ -257,8 +265,9 @@ class Imc(Component[ImcSheet]):
         sheet, tiling = self.sheet, self.sheet.tiling(matrix.rows, matrix.columns)
         tall, wide = (2, 1) if sheet.pair == "rows" else (1, 2)
         shapes = [(tall * h, wide * w) for h in tiling.heights() for w in tiling.widths()]
-        seconds = sheet.programming.expected(shapes * matrix.groups, sheet.device.write)
-        cells = 2 * matrix.groups * matrix.rows * matrix.columns
+        count = matrix.copies * matrix.groups
+        seconds = sheet.programming.expected(shapes * count, sheet.device.write)
+        cells = 2 * count * matrix.rows * matrix.columns
         return seconds, cells * sheet.device.write.pulses
 
     def _write_steps(self, pulses: float) -> tuple[Step, ...]:

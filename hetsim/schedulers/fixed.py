@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hetsim.schedulers.scheduler import FOREVER, Decision, Job, Places, Scheduler, SchedulerSheet, View, estimate
+from hetsim.schedulers.scheduler import FOREVER, Decision, Job, Scheduler, SchedulerSheet, View, estimate
+from hetsim.schedulers.trials import Places
 from hetsim.workload import Graph
 
 

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from hetsim.errors import InputError, did_you_mean
 from hetsim.schedulers.fixed import appended_in_order
-from hetsim.schedulers.scheduler import Decision, Job, Places, Scheduler, TimeSheet, View, register
+from hetsim.schedulers.scheduler import Decision, Job, Scheduler, TimeSheet, View, register
+from hetsim.schedulers.trials import Places
 from hetsim.workload import Graph
 
 

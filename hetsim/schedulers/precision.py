@@ -13,7 +13,8 @@ from hetsim.errors import InputError
 from hetsim.schedulers.delegation import Delegation, DelegationSheet, named
 from hetsim.schedulers.fixed import Assigned
 from hetsim.schedulers.objective import AnyGoal, Figures, Goal
-from hetsim.schedulers.scheduler import Decision, Job, Trials, View, register
+from hetsim.schedulers.scheduler import Decision, Job, View, register
+from hetsim.schedulers.trials import Trials
 from hetsim.units import Ratio
 
 AXES = ("energy", "latency", "accuracy")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from hetsim.hardware.component import Plan
 from hetsim.registry import Registry
+from hetsim.schedulers.splitting import Splits
 from hetsim.workload import Graph
+
+if TYPE_CHECKING:
+    from hetsim.schedulers.trials import Trials
 
 FOREVER = 1 << 62  # ticks: when what never happens is expected
 
@@ -19,14 +23,18 @@ FOREVER = 1 << 62  # ticks: when what never happens is expected
 class SchedulerSheet(BaseModel):
     """Settings that all schedulers share.
 
-    ``pin`` restricts ops (by name or shell pattern such as ``conv*``) to a component or to several.
+    ``pin`` restricts ops (by name or shell pattern such as ``conv*``) to a component or to several. ``split`` makes
+    several ops of one, by name or pattern; ``auto`` where the plans say that it pays. ``replicate`` stores matrices
+    several times where they are stored at all, so that as many vectors go through at once; ``auto`` as often as there
+    is room for, the slowest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     kind: str
     objective: Literal["makespan", "energy", "energy_delay"] = "makespan"
-    split: Literal["none"] = "none"
+    split: Splits = "none"
+    replicate: Literal["none", "auto"] | Mapping[str, Annotated[StrictInt, Field(ge=1)]] = "none"
     pin: Mapping[str, str | tuple[str, ...]] = {}
 
 
@@ -136,44 +144,6 @@ class View(Protocol):
 
     def idle(self, holds: Sequence[str]) -> bool:
         """Whether each resource has a place for which no op has been placed. For policies that are ``late``."""
-
-
-class Places(NamedTuple):
-    """The component of each op of a graph, and all its ops in an order in which each comes after its producers."""
-
-    components: Sequence[str]
-    order: Sequence[int]
-
-
-class Trials(Protocol):
-    """Runs of the scenario, for policies that find out beforehand what is good.
-
-    ``requests`` limits a run to its first requests; with ``numbers`` it computes what the scenario computes, without
-    them it is for times and energies only. The figures are those of `objective.FIGURES` that the run has.
-    """
-
-    @property
-    def graphs(self) -> Sequence[Graph]:
-        """The graphs that the workload may emit, as they are run."""
-
-    def options(self, graph: Graph, op: int) -> Sequence[str]:
-        """Components that may run an op of a graph."""
-
-    def of(
-        self, scheduler: Scheduler[Any], *, requests: int | None = None, numbers: bool = False
-    ) -> tuple[Mapping[str, float], dict[Graph, Places]]:
-        """What comes out with a policy, and where it has put the first job of each graph, in order of starts."""
-
-    def changed(self, changes: Mapping[str, Any]) -> Trials:
-        """Trials of the same question with other values, by path in the scenario; its graphs are others."""
-
-    def errors(self) -> Mapping[tuple[str, str], float]:
-        """Relative root-mean-square error of each op's output on each component, both by name, on exact inputs."""
-
-    def placed(
-        self, places: Mapping[Graph, Places], *, requests: int | None = None, numbers: bool = False
-    ) -> Mapping[str, float]:
-        """What comes out with everything placed by hand."""
 
 
 class Decision(NamedTuple):

@@ -12,7 +12,8 @@ from hetsim.keys import key
 from hetsim.schedulers.delegation import Delegation, DelegationSheet
 from hetsim.schedulers.fixed import appended_in_order
 from hetsim.schedulers.objective import AnyGoal, Figures, Goal
-from hetsim.schedulers.scheduler import Decision, Job, Places, Trials, View, register
+from hetsim.schedulers.scheduler import Decision, Job, View, register
+from hetsim.schedulers.trials import Places, Trials
 from hetsim.workload import Graph
 
 State = dict[Graph, Places]
