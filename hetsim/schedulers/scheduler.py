@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 FOREVER = 1 << 62  # ticks: when what never happens is expected
 
 
+Aim = Literal["makespan", "energy", "energy_delay", "lifetime"]
+
+
 class SchedulerSheet(BaseModel):
     """Settings that all schedulers share.
 
+    ``objective`` is what each op's place is chosen by: its end, its energy, their product, the write pulses that it
+    costs memory cells (``lifetime``), or a mix of them with weights, each relative to the op's best option.
     ``pin`` restricts ops (by name or shell pattern such as ``conv*``) to a component or to several. ``split`` makes
     several ops of one, by name or pattern; ``auto`` where the plans say that it pays. ``replicate`` stores matrices
     several times where they are stored at all, so that as many vectors go through at once; ``auto`` as often as there
@@ -32,7 +37,7 @@ class SchedulerSheet(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     kind: str
-    objective: Literal["makespan", "energy", "energy_delay"] = "makespan"
+    objective: Aim | Annotated[Mapping[Aim, Annotated[float, Field(gt=0)]], Field(min_length=1)] = "makespan"
     split: Splits = "none"
     replicate: Literal["none", "auto"] | Mapping[str, Annotated[StrictInt, Field(ge=1)]] = "none"
     pin: Mapping[str, str | tuple[str, ...]] = {}
@@ -235,7 +240,7 @@ def estimate(job: Job, op: int, component: str, view: View) -> Decision:
     return Decision(op, offer, start, start + offer.duration)
 
 
-def appended(job: Job, op: int, view: View, objective: str = "makespan") -> Decision:
+def appended(job: Job, op: int, view: View, objective: str | Mapping[Aim, float] = "makespan") -> Decision:
     """The best of the decisions that append the op to one of its options."""
     options = view.options(job, op)
     if len(options) == 1:
@@ -246,24 +251,38 @@ def appended(job: Job, op: int, view: View, objective: str = "makespan") -> Deci
     return Decision(op, view.offer(job, op, options[k]), starts[k], ends[k])
 
 
-def cheapest(job: Job, op: int, ends: Sequence[int], view: View, objective: str = "makespan") -> int:
+def cheapest(
+    job: Job, op: int, ends: Sequence[int], view: View, objective: str | Mapping[Aim, float] = "makespan"
+) -> int:
     """Which of the op's options is best for the objective, if it would end at ``ends``, an entry for each.
 
     Equals are told apart by their end, then by the order of the scenario. Static power is not counted as energy.
     """
     if objective == "makespan" or len(ends) == 1:
         return ends.index(min(ends))
-    options = view.options(job, op)
-    marks = [_mark(job, op, name, end, view, objective) for name, end in zip(options, ends, strict=True)]
+    weights = {objective: 1.0} if isinstance(objective, str) else objective
+    columns = [
+        [weight * value for value in _relative(_values(aim, job, op, ends, view))] for aim, weight in weights.items()
+    ]
+    marks = [(inf if end >= FOREVER else sum(column), end) for end, *column in zip(ends, *columns, strict=True)]
     return marks.index(min(marks))
 
 
-def _mark(job: Job, op: int, component: str, end: int, view: View, objective: str) -> tuple[float, int]:
-    """What an energy objective minimises; infinite where the op's inputs cannot get to."""
-    if end >= FOREVER:
-        return math.inf, end
-    joules = view.joules(job, op, view.offer(job, op, component))
-    return joules * (end - view.now if objective == "energy_delay" else 1), end
+def _values(aim: str, job: Job, op: int, ends: Sequence[int], view: View) -> Sequence[float]:
+    """What an objective minimises, for each option of the op."""
+    if aim == "makespan":
+        return [float(end - view.now) for end in ends]
+    if aim == "lifetime":
+        plans = [view.offer(job, op, name).plan for name in view.options(job, op)]
+        return [sum(step.count for step in plan.steps if step.category == "program") for plan in plans]
+    joules = view.energies(job, op)
+    return joules if aim == "energy" else [j * (end - view.now) for j, end in zip(joules, ends, strict=True)]
+
+
+def _relative(values: Sequence[float]) -> Sequence[float]:
+    """Values over the least of them; where that is nothing, over the greatest."""
+    unit = min(values) or max(values)
+    return [value / unit for value in values] if unit else values
 
 
 _KINDS = Registry("scheduler", ("hetsim.schedulers",), "hetsim.schedulers")
