@@ -131,9 +131,9 @@ class Shaping:
             if stored is None or (stored.name, stored.version) in self._copies:
                 continue
             options = self._options(op)
-            chip = next((n for n in options if n in chips and self._slots(op, n) <= chips[n]), None)
+            chip = next((n for n in options if n in chips and _slots(self._plan(op, n)) <= chips[n]), None)
             if chip is not None:
-                chips[chip] -= self._slots(op, chip)
+                chips[chip] -= _slots(self._plan(op, chip))
                 dealt[chip].append(op)
                 self._copies[stored.name, stored.version] = chip, 1
                 self.pin[op.name] = tuple(n for n in options if n == chip or n not in chips)
@@ -145,24 +145,20 @@ class Shaping:
 
     def _slowest(self, ops: Sequence[Op], chip: str, free: int) -> Iterator[Op]:
         """The ops with as many copies as balance them: another one for the slowest while there is room."""
-        found = {op.name: op for op in ops}
-        spent = {op.name: self._seconds(op, chip) for op in ops}
+        found = {op.name: (op, self._plan(op, chip)) for op in ops}
+        spent = {op.name: self._length(plan) for op, plan in found.values()}
         while found:
             name = max(spent, key=spent.__getitem__)
-            op = found[name]
+            op, plan = found[name]
             assert op.matrix is not None
             more = replace(op, matrix=replace(op.matrix, copies=op.matrix.copies + 1))
-            needed = self._slots(more, chip) - self._slots(op, chip)
-            if needed > free or self._seconds(more, chip) >= spent[name]:
+            larger = self._plan(more, chip)
+            needed = _slots(larger) - _slots(plan)
+            if needed > free or self._length(larger) >= spent[name]:
                 break
             free -= needed
-            found[name], spent[name] = more, self._seconds(more, chip)
-        yield from found.values()
-
-    def _slots(self, op: Op, name: str) -> int:
-        """How many slots the op's matrix takes on an empty component."""
-        after = self._plan(op, name).after
-        return after.placed[-1].slots if after is not None else 0
+            found[name], spent[name] = (more, larger), self._length(larger)
+        yield from (op for op, _ in found.values())
 
     # --- what plans say ---
 
@@ -177,9 +173,16 @@ class Shaping:
 
     def _seconds(self, op: Op, name: str) -> float:
         """Seconds that the op takes alone on an otherwise idle component."""
-        plan = self._plan(op, name)
+        return self._length(self._plan(op, name))
+
+    def _length(self, plan: Plan) -> float:
         served = max((amount / self._rates[port] for port, amount in plan.demands), default=0.0)
         return plan.setup + max(plan.fill + plan.interval * (plan.chunks - 1), served)
+
+
+def _slots(plan: Plan) -> int:
+    """How many slots the matrix takes that an op on an empty component leaves there."""
+    return plan.after.placed[-1].slots if plan.after is not None else 0
 
 
 def _named(settings: Mapping[str, T], op: str) -> T | None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 from hetsim.engine.clock import Clock
-from hetsim.engine.faults import failed, listed, nonsense, stalled
+from hetsim.engine.faults import early, failed, listed, nonsense, stalled
 from hetsim.engine.holds import Hold
 from hetsim.engine.job import DONE, HOST, STARTED, WAITING, Job
 from hetsim.engine.lanes import Roads
@@ -116,7 +116,7 @@ class Dispatcher:
             elif status[p] == DONE:
                 source, size = placed[p], job.recipes[p].plan.output_bytes[shape.position[t]]
             elif placed[p] is None:
-                raise nonsense(self._scheduler, self._outlook, job, decision)
+                raise early(self._scheduler, job, i)
             else:
                 missing += status[p] == WAITING or not streams(job, p, i)
                 continue

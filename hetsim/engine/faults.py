@@ -29,6 +29,11 @@ def failed(scheduler: Scheduler[Any], error: Exception) -> HetsimError:
     return RunError(f"scheduler {scheduler.kind!r} failed: {type(error).__name__}: {error}")
 
 
+def early(scheduler: Scheduler[Any], job: Job, op: int) -> RunError:
+    """An op that was placed before the ops that it reads from, by the policy's name."""
+    return RunError(f"scheduler {scheduler.kind!r} placed {job.graph.ops[op].name!r} before the ops that it reads from")
+
+
 def nonsense(scheduler: Scheduler[Any], outlook: Outlook, job: Job, decision: Any) -> RunError:
     """What is wrong with a decision that cannot be followed, by the policy's name."""
     who = f"scheduler {scheduler.kind!r}"
@@ -43,10 +48,8 @@ def nonsense(scheduler: Scheduler[Any], outlook: Outlook, job: Job, decision: An
         what = f"{ops[i].name!r} with an offer that was made for another op"
     elif decision.offer.component not in outlook.options(job, i):
         what = f"{ops[i].name!r} on {decision.offer.component!r}, which may not run it"
-    elif type(decision.start) is not int or type(decision.end) is not int:
-        what = f"{ops[i].name!r} from {decision.start!r} to {decision.end!r}, which are no ticks"
     else:
-        what = f"{ops[i].name!r} before the ops that it reads from"
+        what = f"{ops[i].name!r} from {decision.start!r} to {decision.end!r}, which are no ticks"
     return RunError(f"{who} placed {what}")
 
 

@@ -17,7 +17,7 @@ from hetsim.schedulers.trials import Places, Trials
 from hetsim.workload import Graph
 
 State = dict[Graph, Places]
-HEAT = 0.05  # of the start's objective: by so much a step may be worse at first and be kept in one case of three
+HEAT = 0.02  # of the start's objective: by so much a step may be worse at first and be kept in one case of three
 
 
 class SearchSheet(DelegationSheet):
