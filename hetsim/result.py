@@ -44,10 +44,13 @@ class Result:
     def plot(self, kind: str = "timeline", **options: Any) -> Figure:
         """Draw ``timeline``, ``power``, ``energy`` or ``throughput``: a figure with ``.savefig``.
 
+        ``pareto`` is there when the scheduler has weighed alternatives.
         ``timeline`` takes ``window=(from, to)`` in seconds. InputError for a kind that does not exist.
         """
         from hetsim import plots
 
+        if kind == "pareto" and "alternatives" in self.document:
+            return plots.pareto(self.document["alternatives"])
         if kind not in plots.KINDS:
             raise InputError.of(f"there is no plot {kind!r}", f"choose one of {', '.join(plots.KINDS)}")
         return plots.KINDS[kind](self.trace, **options)
@@ -76,9 +79,10 @@ class Result:
     def _draw(self, folder: Path) -> list[str]:
         from hetsim import plots
 
-        for kind in plots.KINDS:
+        kinds = [*plots.KINDS, *(["pareto"] if "alternatives" in self.document else [])]
+        for kind in kinds:
             files.replace(folder / f"{kind}.png", functools.partial(plots.write, self.plot(kind)))
-        return [f"{kind}.png" for kind in plots.KINDS]
+        return [f"{kind}.png" for kind in kinds]
 
     @classmethod
     def load(cls, folder: str | Path) -> Result:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from hetsim.errors import Problem, did_you_mean
-from hetsim.placement import pinned, refusals, severed
+from hetsim.placement import Pin, pinned, refusals, severed
 from hetsim.system import System
 from hetsim.workload import Graph, Workload
 
@@ -57,8 +57,14 @@ def memories_exist(scenario: Scenario) -> Iterator[Problem]:
 
 
 def pins_name_components(scenario: Scenario) -> Iterator[Problem]:
-    """An op can only be pinned to a component."""
+    """An op can only be pinned to a component, and split over components."""
     parts = scenario.parts.components
+    splits = scenario.scheduler.split
+    for pattern, split in () if isinstance(splits, str) else splits.items():
+        for name in split.over:
+            if name not in parts:
+                what = f"{pattern!r} is split over {name!r}, which is no component"
+                yield Problem(what, did_you_mean(name, parts), path=f"scheduler.split.{pattern}.over")
     for pattern, to in scenario.scheduler.pin.items():
         for name in (to,) if isinstance(to, str) else to:
             if name not in parts:
@@ -88,7 +94,9 @@ def iterations_are_expected(scenario: Scenario, workload: Workload) -> Iterator[
         yield Problem(what, "give workload.expected_iterations, or use numerics: ideal", path="numerics")
 
 
-def costs_name_components(scenario: Scenario, graphs: Sequence[Graph], system: System) -> Iterator[Problem]:
+def costs_name_components(
+    scenario: Scenario, graphs: Sequence[Graph], system: System, pin: Pin
+) -> Iterator[Problem]:
     """An abstract task has costs on components of the system."""
     parts = scenario.parts.components
     for graph in graphs:
@@ -100,16 +108,17 @@ def costs_name_components(scenario: Scenario, graphs: Sequence[Graph], system: S
                     yield Problem(what, did_you_mean(name, parts), path=path)
 
 
-def pins_name_ops(scenario: Scenario, graphs: Sequence[Graph], system: System) -> Iterator[Problem]:
-    """Every pin matches an op."""
-    names = {op.name for graph in graphs for op in graph.ops}
-    for pattern in scenario.scheduler.pin:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            hint = did_you_mean(pattern, names)
-            yield Problem(f"the pin {pattern!r} matches no op", hint, path=f"scheduler.pin.{pattern}")
+def names_match_ops(scenario: Scenario, graphs: Sequence[Graph]) -> Iterator[Problem]:
+    """Every pattern of the scheduler matches an op."""
+    names, sheet = {op.name for graph in graphs for op in graph.ops}, scenario.scheduler
+    for key, settings in (("pin", sheet.pin), ("split", sheet.split), ("replicate", sheet.replicate)):
+        for pattern in () if isinstance(settings, str) else settings:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                hint = did_you_mean(pattern, names)
+                yield Problem(f"the {key} {pattern!r} matches no op", hint, path=f"scheduler.{key}.{pattern}")
 
 
-def layers_name_ops(scenario: Scenario, graphs: Sequence[Graph], system: System) -> Iterator[Problem]:
+def layers_name_ops(scenario: Scenario, graphs: Sequence[Graph], system: System, pin: Pin) -> Iterator[Problem]:
     """Every layer of which a datasheet says how it is stored is an op or its stored tensor."""
     ops = [op for graph in graphs for op in graph.ops]
     names = {op.name for op in ops} | {t.name for op in ops for t in op.constants}
@@ -120,20 +129,19 @@ def layers_name_ops(scenario: Scenario, graphs: Sequence[Graph], system: System)
                 yield Problem(what, did_you_mean(pattern, names), path=f"{_PARTS}.{name}.layers.{pattern}")
 
 
-def ops_can_run(scenario: Scenario, graphs: Sequence[Graph], system: System) -> Iterator[Problem]:
+def ops_can_run(scenario: Scenario, graphs: Sequence[Graph], system: System, pin: Pin) -> Iterator[Problem]:
     """Every op is supported by a component to which it may go."""
-    pin = scenario.scheduler.pin
     for op in {op.name: op for graph in graphs for op in graph.ops}.values():
         why = refusals(op, system, pin)
         if all(why.values()):
             reasons = "\n".join(f"{name}: {reason}" for name, reason in why.items())
-            path = "scheduler.pin" if pinned(pin, op.name) is not None else "workload"
+            path = "scheduler.pin" if pinned(scenario.scheduler.pin, op.name) is not None else "workload"
             yield Problem(f"no component can run op {op.name!r} ({op.kind})", reasons, path=path)
 
 
-def data_can_move(scenario: Scenario, graphs: Sequence[Graph], system: System) -> Iterator[Problem]:
+def data_can_move(scenario: Scenario, graphs: Sequence[Graph], system: System, pin: Pin) -> Iterator[Problem]:
     """Between any two components on which ops that share data may be placed there is a route."""
-    pin, told = scenario.scheduler.pin, set[tuple[str, str]]()
+    told = set[tuple[str, str]]()
     for graph in graphs:
         options: Mapping[str, tuple[str, ...]] = {
             op.name: tuple(n for n, why in refusals(op, system, pin).items() if not why) for op in graph.ops
@@ -151,13 +159,13 @@ def data_can_move(scenario: Scenario, graphs: Sequence[Graph], system: System) -
             yield Problem(f"{what}; no link leads from {a} to {b}", hint, path="system.links")
 
 
-def host_is_there(scenario: Scenario, graphs: Sequence[Graph], system: System) -> Iterator[Problem]:
+def host_is_there(scenario: Scenario, graphs: Sequence[Graph], system: System, pin: Pin) -> Iterator[Problem]:
     """Inputs and outputs are at a host."""
     if system.host is None and any(graph.inputs or graph.outputs for graph in graphs):
         what = "the workload's inputs start at the host, and the system has no cpu to be it"
         yield Problem(what, "name a component with system.host", path="system")
 
 
-GRAPHS: Sequence[Callable[[Scenario, Sequence[Graph], System], Iterator[Problem]]] = (
-    costs_name_components, pins_name_ops, layers_name_ops, ops_can_run, host_is_there, data_can_move,
+GRAPHS: Sequence[Callable[[Scenario, Sequence[Graph], System, Pin], Iterator[Problem]]] = (
+    costs_name_components, layers_name_ops, ops_can_run, host_is_there, data_can_move,
 )  # fmt: skip

@@ -34,6 +34,7 @@ from hetsim.kinds import (
 from hetsim.placement import pinned
 from hetsim.resolve import edited, files_of, opened, with_times
 from hetsim.schedulers.scheduler import Scheduler, scheduler_kinds
+from hetsim.shaping import Shaping
 from hetsim.system import System
 from hetsim.traffic import Batch, Traffic
 from hetsim.units import Amount, Ratio, Time
@@ -153,11 +154,22 @@ class Scenario(_Form):
         """The components to which an op is pinned, None when it may go anywhere."""
         return pinned(self.scheduler.pin, op)
 
+    def shaping(self, system: System) -> Shaping:
+        """What splits ops and replicates matrices before graphs are run."""
+        return Shaping(self.scheduler, system)
+
     def with_seed(self, seed: int) -> Self:
         """The same question with another seed."""
         other = self.model_copy(update={"seed": seed})
         other._tree = self._tree.put(("seed",), of(seed, self._tree.source))
         return other
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """The same question with other values, by their path in the resolved scenario."""
+        tree = self._tree
+        for path, value in changes.items():
+            tree = tree.put(path.split("."), of(value, tree.source))
+        return type(self)._of(tree, self._name)
 
     # --- what a person asks of it ---
 
@@ -193,8 +205,12 @@ class Scenario(_Form):
         found = list(rules.iterations_are_expected(self, workload))
         with self._placing("workload"):
             graphs = workload.graphs()
+        found += rules.names_match_ops(self, graphs)
+        shaping = self.shaping(system)
+        with self._placing("scheduler"):
+            shaped = [shaping.graph(graph) for graph in graphs]
         for rule in rules.GRAPHS:
-            found += rule(self, graphs, system)
+            found += rule(self, shaped, system, shaping.pin)
         self._refuse(found)
 
     # --- where things stand in the file ---

@@ -18,18 +18,32 @@ from pydantic import (
 
 from hetsim.units import Frequency, Time
 
+Limit = Annotated[Time, Field(gt=0)]
+
 
 class _Requests(BaseModel):
     """What all traffic has in common.
 
     ``requests`` is how many there are (default: as many as the data need); ``queue`` bounds how many may be
-    waiting or served at once: an arrival beyond it is dropped, and counted.
+    waiting or served at once: an arrival beyond it is dropped, and counted. ``deadline`` is how long after its arrival
+    a request is due (misses are counted), ``priority`` how urgent it is (the higher, the more); of a list the entries
+    take turns, request by request. What they do is up to the scheduler.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     requests: Annotated[StrictInt, Field(ge=1)] | None = None
     queue: Annotated[StrictInt, Field(ge=1)] | None = None
+    deadline: Limit | Annotated[tuple[Limit, ...], Field(min_length=1)] | None = None
+    priority: StrictInt | Annotated[tuple[StrictInt, ...], Field(min_length=1)] = 0
+
+    def due(self, request: int) -> float | None:
+        """Seconds after its arrival at which a request is due, None without a deadline."""
+        return self.deadline[request % len(self.deadline)] if isinstance(self.deadline, tuple) else self.deadline
+
+    def urgency(self, request: int) -> int:
+        """The priority of a request."""
+        return self.priority[request % len(self.priority)] if isinstance(self.priority, tuple) else self.priority
 
 
 class Batch(_Requests):

@@ -75,7 +75,8 @@ class Matrix:
 
     ``groups`` such matrices stand side by side in a grouped convolution. ``stored`` is the constant operand,
     None when both operands move; ``transposed``: the matrix is its transpose, so that a part that can read both ways
-    stores it once for ops that use it as it is and ops that use it transposed.
+    stores it once for ops that use it as it is and ops that use it transposed. Hardware that stores it does so
+    ``copies`` times, and so many vectors go through at once.
     """
 
     rows: int
@@ -84,6 +85,7 @@ class Matrix:
     groups: int = 1
     stored: Tensor | None = None
     transposed: bool = False
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,14 @@ class Workload(ABC):
     def program(self, request: int, numbers: bool) -> Program:
         """The request's program: yields Calls, gets the outputs sent back (None without numbers), returns an
         answer that ``score`` understands. Between graphs it may only compare, index and loop."""
+
+    def joined(self, graphs: Sequence[Graph]) -> Graph | None:
+        """One graph that does the work of several at once, None where there is none.
+
+        Its inputs and outputs are those of the graphs, one behind the other along their first axis. The same graphs
+        give the same object.
+        """
+        return None
 
     def score(self, answers: Sequence[Any]) -> Mapping[str, float]:
         """Metrics over the answers of all requests, in order of request."""

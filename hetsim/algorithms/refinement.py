@@ -8,8 +8,8 @@ residual is to become; if it does not, the residual grows and the run says so.
 
 Two ways make the error smaller. The same matrix on several ``devices``, whose products are averaged, divides what
 differs from cell to cell by the root of their number [Le Gallo 2018]; rounding to levels stays. A compensation reads
-the arrays back with the rows of a Hadamard matrix of random signs, and stores what is missing, at its own finer scale, in arrays of
-its own [Song 2024].
+the arrays back with the rows of a Hadamard matrix of random signs, and stores what is missing, at its own finer scale,
+in arrays of its own [Song 2024].
 """
 
 from __future__ import annotations

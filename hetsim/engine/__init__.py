@@ -23,8 +23,8 @@ def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
     Raises InputError for a scenario that cannot run and RunError for a run that cannot finish.
     """
     from hetsim.engine.repeat import seeds, summarise
-    from hetsim.engine.run import Run
     from hetsim.engine.summary import document
+    from hetsim.engine.trials import prepared
     from hetsim.formats import one_blas_thread
     from hetsim.result import Result
 
@@ -34,7 +34,7 @@ def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
     runs = []
     for number, seed in enumerate(seeds(scenario.seed, scenario.repeat)):
         with one_blas_thread():  # what a workload prepares and how it scores are sums too
-            run = Run(scenario.with_seed(seed), progress if number == 0 else None)
+            run = prepared(scenario.with_seed(seed), progress if number == 0 else None)
             run.go()
             runs.append((document(run, 0.0), run.meter.trace))
     first, trace = runs[0]

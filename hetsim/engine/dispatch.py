@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, cast
 
 from hetsim.engine.clock import Clock
+from hetsim.engine.faults import early, failed, listed, nonsense, stalled
 from hetsim.engine.holds import Hold
 from hetsim.engine.job import DONE, HOST, STARTED, WAITING, Job
 from hetsim.engine.lanes import Roads
@@ -16,10 +18,8 @@ from hetsim.engine.outlook import Outlook
 from hetsim.engine.ports import Port
 from hetsim.engine.recipe import Recipe
 from hetsim.engine.stream import arrivals, paced
-from hetsim.errors import RunError
 from hetsim.schedulers.scheduler import Decision, Scheduler, View
 from hetsim.system import System
-from hetsim.units import ticks
 
 
 def streams(job: Job, producer: int, consumer: int) -> bool:
@@ -49,6 +49,7 @@ class Dispatcher:
         }
         self._resident = dict(outlook.planned)
         self.jobs: dict[int, Job] = {}
+        self._late = False
 
     # --- placing ---
 
@@ -56,26 +57,52 @@ class Dispatcher:
         """A graph arrives: have it placed as far as the scheduler will, the rest op by op."""
         self._outlook.now = self._clock.now
         self.jobs[job.run] = job
-        for i, op in enumerate(job.graph.ops):
-            if op.release:
-                job.ready[i] = job.arrival + ticks(op.release)
-        for decision in self._scheduler.arrived(job, self._view):
+        for i, wait in job.shape.releases:
+            job.ready[i] = job.arrival + wait
+        scheduler = self._scheduler
+        self._late, job.rank = scheduler.late, scheduler.rank(job)
+        for decision in listed(scheduler, lambda: scheduler.arrived(job, self._view)):
             self.place(job, decision)
-        for i in range(job.shape.size):  # topological order: producers are placed before their consumers
+        if self._late:
+            self._open(job, job.shape.sources)
+        for i in range(0 if self._late else job.shape.size):  # producers are placed before their consumers
             if job.placed[i] is None:
-                self.place(job, self._scheduler.placeable(job, i, self._view))
+                try:
+                    answer = scheduler.placeable(job, i, self._view)
+                except Exception as error:  # whatever a policy does wrong
+                    raise failed(scheduler, error) from error
+                self.place(job, answer)  # type: ignore[arg-type]  # which tells None to be nonsense
         if not job.left and not job.returns:
             self._complete(job)
 
+    def _open(self, job: Job, ops: Iterable[int]) -> None:
+        """Ops have all they read from: ask a late policy for them, and then what else it will place."""
+        scheduler, view = self._scheduler, self._view
+        for i in [i for i in ops if job.placed[i] is None]:
+            for decision in listed(scheduler, partial(self._alone, job, i)):
+                self.place(job, decision)
+        for other, decision in listed(scheduler, lambda: scheduler.turn(view)):
+            self.place(cast(Job, other), decision)
+
+    def _alone(self, job: Job, op: int) -> Iterator[Decision]:
+        decision = self._scheduler.placeable(job, op, self._view)
+        if decision is not None:
+            yield decision
+
     def place(self, job: Job, decision: Decision) -> None:
         """Apply a decision, and start moving what the op reads if that is there already."""
+        if type(decision) is not Decision:
+            raise nonsense(self._scheduler, self._outlook, job, decision)
         i, offer, start, end, ordered = decision
         placed, status, shape = job.placed, job.status, job.shape
-        if not 0 <= i < shape.size or placed[i] is not None or not isinstance(offer, Recipe):
-            raise self._nonsense(job, decision)
-        if offer.op is not job.graph.ops[i] or not offer.allowed:
-            raise self._nonsense(job, decision)
+        if type(i) is not int or not 0 <= i < shape.size or placed[i] is not None or type(offer) is not Recipe:
+            raise nonsense(self._scheduler, self._outlook, job, decision)
+        if offer.op is not job.graph.ops[i] or not offer.allowed or type(start) is not int or type(end) is not int:
+            raise nonsense(self._scheduler, self._outlook, job, decision)
         recipe = self._outlook.accept(job, i, offer, end)
+        if self._late:
+            for name in recipe.holds:
+                self._outlook.given[name] = self._outlook.given.get(name, 0) + 1
         if ordered:
             job.ordered[i] = True
             for hold in recipe.places or self._places(recipe):
@@ -87,7 +114,7 @@ class Dispatcher:
             elif status[p] == DONE:
                 source, size = placed[p], job.recipes[p].plan.output_bytes[shape.position[t]]
             elif placed[p] is None:
-                raise self._nonsense(job, decision)
+                raise early(self._scheduler, job, i)
             else:
                 missing += status[p] == WAITING or not streams(job, p, i)
                 continue
@@ -100,19 +127,6 @@ class Dispatcher:
         job.missing[i] = missing
         if not missing:
             self._ready(job, i, now)
-
-    def _nonsense(self, job: Job, decision: Decision) -> RunError:
-        """What is wrong with a decision that cannot be followed, by the policy's name."""
-        i = decision.op
-        if not 0 <= i < job.shape.size or job.placed[i] is not None:
-            what = f"placed op number {i} of {job.graph.name!r}, which is not waiting for a place"
-        elif getattr(decision.offer, "op", None) is not job.graph.ops[i]:
-            what = f"placed {job.graph.ops[i].name!r} with an offer that was made for another op"
-        elif decision.offer.component not in self._outlook.options(job, i):
-            what = f"placed {job.graph.ops[i].name!r} on {decision.offer.component!r}, which may not run it"
-        else:
-            what = f"placed {job.graph.ops[i].name!r} before the ops that it reads from"
-        return RunError(f"scheduler {self._scheduler.kind!r} {what}")
 
     def _places(self, recipe: Recipe) -> tuple[Hold, ...]:
         """The resources that a recipe holds, looked up once."""
@@ -262,6 +276,11 @@ class Dispatcher:
             self._numbers.read(job, i)
         self._push(job, i, now)
         self._release(recipe, now)
+        if self._late:
+            for name in recipe.holds:
+                self._outlook.given[name] -= 1
+            consumers, producers = job.graph.consumers[i], job.graph.producers
+            self._open(job, [c for c in consumers if all(job.status[p] == DONE for p in producers[c])])
         job.left -= 1
         if not job.left and not job.returns:
             self._complete(job)
@@ -298,21 +317,6 @@ class Dispatcher:
             if status == STARTED
         ]
 
-    # --- telling why nothing moves ---
-
     def stalled(self) -> str:
         """What each unfinished op waits for, a line each."""
-        lines = []
-        for job in self.jobs.values():
-            for i, op in enumerate(job.graph.ops):
-                if job.status[i] != WAITING:
-                    continue
-                if job.placed[i] is None:
-                    why = "has no place"
-                elif job.missing[i]:
-                    open_ = [job.graph.ops[p].name for p in job.graph.producers[i] if job.status[p] != DONE]
-                    why = f"waits for {', '.join(open_) or 'its inputs to arrive'}"
-                else:
-                    why = f"queues for {', '.join(job.recipes[i].holds)}"
-                lines.append(f"request {job.request}: {op.name} {why}")
-        return "\n".join(lines[:20] + [f"… and {len(lines) - 20} more"] * (len(lines) > 20))
+        return stalled(self._scheduler, self.jobs.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hetsim.engine.run import Run
+from hetsim.engine.trials import prepared
 from hetsim.errors import InputError, did_you_mean
 from hetsim.hardware.component import Plan
 from hetsim.schedulers.scheduler import Decision
@@ -20,7 +21,7 @@ def explanation(scenario: Scenario, op: str) -> list[dict[str, Any]]:
 
     The first run of the op in the first request is looked at, with everything placed that was placed before it.
     """
-    run = Run(scenario)
+    run = prepared(scenario)
     names = {o.name for graph in run.workload.graphs() for o in graph.ops}
     if op not in names:
         raise InputError.of(f"the workload has no op {op!r}", did_you_mean(op, names))

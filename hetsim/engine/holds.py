@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,11 @@ Claim = tuple["Job", int, int]  # a job, its op, and how many of the op's holds 
 
 
 class Hold:
-    """A resource with ``capacity`` places, granted first come first served.
+    """A resource with ``capacity`` places, granted first come first served among ops of equal rank.
 
     Ops whose scheduler fixed an order (`expect`) are granted in order of their planned start, and of those as they
-    were decided, even when a later one is ready first; the others take places as they come. ``ripe`` are ordered
-    ops that wait for their turn, ``waiting`` the others.
+    were decided, even when a later one is ready first; the others take places as they come, a lower rank first.
+    ``ripe`` are ordered ops that wait for their turn, ``waiting`` the others.
     """
 
     __slots__ = ("_expected", "_turns", "capacity", "name", "ripe", "users", "waiting")
@@ -46,7 +47,11 @@ class Hold:
             if self.users < self.capacity and not self.waiting:
                 self.users += 1
                 return True
-            self.waiting.append((job, op, position))
+            waiting = self.waiting
+            if waiting and waiting[-1][0].rank > job.rank:
+                waiting.insert(bisect_right(waiting, job.rank, key=_rank), (job, op, position))
+            else:
+                waiting.append((job, op, position))
         return False
 
     def next(self) -> Claim | None:
@@ -62,3 +67,7 @@ class Hold:
         if claim is not None:
             self.users += 1
         return claim
+
+
+def _rank(claim: Claim) -> tuple[int, int]:
+    return claim[0].rank

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hetsim.schedulers.scheduler import FOREVER
+from hetsim.units import ticks
 from hetsim.workload import Call, Graph
 
 if TYPE_CHECKING:
@@ -17,7 +19,8 @@ class Shape:
     """What the engine needs to know of a graph, worked out once for all its runs.
 
     ``inputs[i]`` lists ``(producer or -1, tensor number)`` of op i; ``readers[p]`` lists ``(tensor number, reader)``
-    of what op p writes, the reader an op or `HOST`; ``position[t]`` is the output position of tensor t.
+    of what op p writes, the reader an op or `HOST`; ``position[t]`` is the output position of tensor t;
+    ``releases`` are the ops that may not start before so many ticks after the graph's arrival.
     """
 
     def __init__(self, graph: Graph, number: int) -> None:
@@ -43,6 +46,7 @@ class Shape:
         self.sources = tuple(i for i, p in enumerate(graph.producers) if not p)
         reads = [t for edges in self.inputs for _, t in edges] + list(self.returned)
         self.users = tuple(reads.count(t) for t in range(len(made)))
+        self.releases = tuple((i, ticks(op.release)) for i, op in enumerate(graph.ops) if op.release)
         self.by_name = {tensor.name: t for t, tensor in enumerate(self.tensors)}
 
 
@@ -50,13 +54,17 @@ class Job:
     """The state of one graph run. Lists are indexed by op."""
 
     __slots__ = (
-        "arrival", "call", "copies", "delta", "ends", "graph", "joules", "left", "missing", "ordered", "placed",
-        "progress", "ready", "recipes", "request", "returns", "run", "shape", "start", "starts", "status",
+        "arrival", "call", "copies", "deadline", "delta", "ends", "graph", "joules", "left", "missing", "ordered",
+        "placed", "priority", "progress", "rank", "ready", "recipes", "request", "returns", "run", "shape", "start",
+        "starts", "status",
         "users", "values",
     )  # fmt: skip
 
-    def __init__(self, run: int, request: int, call: int, shape: Shape, arrival: int) -> None:
+    def __init__(
+        self, run: int, request: int, call: int, shape: Shape, arrival: int, deadline: int = FOREVER, priority: int = 0
+    ) -> None:
         n = shape.size
+        self.deadline, self.priority, self.rank = deadline, priority, (0, 0)
         self.run, self.request, self.call, self.shape, self.graph = run, request, call, shape, shape.graph
         self.arrival, self.start, self.joules = arrival, -1, 0.0
         self.placed: list[str | None] = [None] * n

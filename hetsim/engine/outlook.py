@@ -45,10 +45,12 @@ class Outlook:
         self._pairs: dict[tuple[Menu, Menu], list[tuple[int, int]]] = {}
         self._tables: dict[Menu, Menu] = {}
         self._menus: Memo[Op, Menu] = Memo(self._menu)
+        self._own: Memo[Op, list[float]] = Memo(self._joules)
         self._quotes: Memo[Op, tuple[list[int], list[tuple[str, ...]], list[str]]] = Memo(self._quote)
         self._free: dict[str, int] = {}  # resources with one place
         self._places: dict[str, list[int]] = {}  # the others: a heap of ends
         self._pending: dict[str, int] = {}
+        self.given: dict[str, int] = {}  # resource -> ops placed there that have not ended, kept for late policies
 
     # --- what a scheduler asks ---
 
@@ -74,8 +76,8 @@ class Outlook:
             latest = [x if x > (y := at + times[k]) else y for x, k in zip(latest, routes, strict=True)]
         return latest
 
-    def starts(self, job: Job, op: int) -> list[int]:
-        arrivals, free = self.arrivals(job, op), self._free
+    def starts(self, job: Job, op: int, arrivals: Sequence[int] | None = None) -> list[int]:
+        free, arrivals = self._free, self.arrivals(job, op) if arrivals is None else arrivals
         _, holds, single = self._quotes[job.graph.ops[op]]
         if single:  # an entry for each option
             return [at if at > (f := free[name]) else f for at, name in zip(arrivals, single, strict=True)]
@@ -110,6 +112,19 @@ class Outlook:
             moved += sum(hop.joules for hop in self._roads.passage(source, offer.component, size) or ())
         return offer.joules + moved
 
+    def energies(self, job: Job, op: int) -> list[float]:
+        menu, transit = self._menus[job.graph.ops[op]], self._transit
+        own, inputs = self._own[job.graph.ops[op]], list(self._inputs(job, op))
+        common, special = 0.0, set[int]()
+        for source, _, size in inputs:  # most components are reached from most sources in the same way
+            kind, others = transit.usual[source]
+            common += transit.joules[size][kind]
+            special |= others
+        total = [x + common for x in own]
+        for k in [k for k, c in enumerate(menu) if c in special]:
+            total[k] = own[k] + sum([transit.joules[size][transit.routes[s][menu[k]]] for s, _, size in inputs])
+        return total
+
     def free(self, hold: str) -> int:
         if self.capacity(hold) == 1:
             return max(self.now, self._free.get(hold, 0))
@@ -118,6 +133,9 @@ class Outlook:
 
     def capacity(self, hold: str) -> int:
         return self._capacities.get(hold, 1)
+
+    def idle(self, holds: Sequence[str]) -> bool:
+        return all([self.given.get(hold, 0) < self.capacity(hold) for hold in holds])
 
     # --- what the engine asks and tells ---
 
@@ -148,6 +166,7 @@ class Outlook:
         if recipe.plan.after is not None:
             self.planned[component] = self.intern(recipe.plan.after)
             self._quotes.clear()
+            self._own.clear()
         job.placed[op], job.recipes[op], job.ends[op] = component, recipe, end
         pending = self._pending
         for hold in recipe.holds:
@@ -192,6 +211,10 @@ class Outlook:
         for name in single:
             self._free.setdefault(name, 0)
         return durations, holds, single if len(single) == len(holds) else []
+
+    def _joules(self, op: Op) -> list[float]:
+        """Energy of the op on each of its options."""
+        return [self.recipe(op, name, self.planned[name]).joules for name in self._options[op]]
 
     # --- how far it is ---
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hetsim.engine.batches import Batches, Member, joined, parted
 from hetsim.engine.clock import Clock
 from hetsim.engine.dispatch import Dispatcher
 from hetsim.engine.job import Job, Shape
@@ -15,11 +16,15 @@ from hetsim.engine.outlook import Outlook
 from hetsim.engine.traffic import arrivals
 from hetsim.errors import InputError, RunError
 from hetsim.keys import key
+from hetsim.placement import Pin, pinned
+from hetsim.schedulers.scheduler import FOREVER, Scheduler
+from hetsim.system import System
 from hetsim.units import ticks
-from hetsim.workload import Call, Graph, Op, Program
+from hetsim.workload import Graph, Op, Program, Workload
 
 if TYPE_CHECKING:
     from hetsim.scenario import Scenario
+    from hetsim.shaping import Shaping
 
 Progress = Callable[[int, int], None]
 
@@ -27,14 +32,20 @@ Progress = Callable[[int, int], None]
 class Run:
     """A scenario on its way: build it, `go`, then read ``meter``, ``answers`` and ``latencies``."""
 
-    def __init__(self, scenario: Scenario, progress: Progress | None = None) -> None:
-        self.scenario, self._progress = scenario, progress
-        self.system, self.workload = scenario.system(), scenario.build_workload()
-        scenario.check(self.workload)
+    def __init__(
+        self, scenario: Scenario, progress: Progress | None = None, *, workload: Workload | None = None,
+        scheduler: Scheduler[Any] | None = None, shaping: Shaping | None = None,
+    ) -> None:  # fmt: skip
+        self.scenario = self.question = scenario
+        self._progress = progress
+        self.system, self.workload = scenario.system(), workload or scenario.build_workload()
+        if workload is None:  # else it was built from this scenario, and checked
+            scenario.check(self.workload)
         self.total = scenario.traffic.requests or self.workload.requests
         self.clock = Clock(scenario.max_events)
         self.roads = Roads(self.system, self.clock)
-        self.options = Options(scenario, self.system)
+        self._shaping = shaping or scenario.shaping(self.system)
+        self.options = Options(self._shaping.pin, self.system)
         self.outlook = Outlook(self.system, self.roads, scenario.marks, self.options)
         self.meter = Meter(self.system)
         self.numbers: Numbers | None = None
@@ -42,7 +53,7 @@ class Run:
             self.numbers = Numbers(
                 self.system, self.meter, scenario.seed, scenario.numerics == "ideal", scenario.threads
             )
-        self.scheduler = scenario.build_scheduler()
+        self.scheduler = scheduler or scenario.build_scheduler()
         self.dispatcher = Dispatcher(
             self.clock, self.system, self.scheduler, self.outlook, self.roads, self.meter,
             self.numbers, self._finished,
@@ -52,6 +63,9 @@ class Run:
         self._arrivals = arrivals(scenario.traffic, key(scenario.seed, "arrivals"))
         self._shapes: dict[Graph, Shape] = {}
         self._programs: dict[int, tuple[Program, int, list[int]]] = {}
+        size, wait = self.scheduler.gather()
+        self._batches = Batches(self.clock, self.workload, size, ticks(wait), self._submit)
+        self._members: dict[int, Sequence[Member]] = {}  # by run
         self._jobs = 0
 
     # --- the whole ---
@@ -74,7 +88,7 @@ class Run:
     @property
     def graphs(self) -> Sequence[Graph]:
         """The graphs that were run, in order of first appearance."""
-        return list(self._shapes)
+        return [shape.graph for shape in self._shapes.values()]
 
     # --- requests ---
 
@@ -111,32 +125,48 @@ class Run:
         except StopIteration as stop:
             self._end(request, stop.value)
             return
-        self._submit(request, call, state[1])
+        self._batches.add(Member(request, call, state[1]))
         state[1] += 1
 
-    def _submit(self, request: int, call: Call, number: int) -> None:
+    def _submit(self, members: Sequence[Member]) -> None:
+        """Run the calls of some requests as one."""
+        call, (request, _, number) = joined(self.workload, members), members[0]
         shape = self._shapes.get(call.graph)
         if shape is None:
-            shape = self._shapes[call.graph] = Shape(call.graph, len(self._shapes))
+            shape = self._shapes[call.graph] = Shape(self._shaping.graph(call.graph), len(self._shapes))
             self.meter.graph(shape)
-        job = Job(self._jobs, request, number, shape, self.clock.now)
+        deadline, priority = self._urgency(members)
+        job = Job(self._jobs, request, number, shape, self.clock.now, deadline, priority)
+        self._members[job.run] = members
         self._jobs += 1
         if self.numbers is not None:
             job.feed(call)
         self.dispatcher.admit(job)
 
+    def _urgency(self, members: Sequence[Member]) -> tuple[int, int]:
+        """The earliest deadline, in ticks, and the highest priority of some requests."""
+        traffic = self.scenario.traffic
+        if traffic.deadline is None and not traffic.priority:
+            return FOREVER, 0
+        dues = [(self._programs[m.request][1], traffic.due(m.request)) for m in members]
+        deadline = min([FOREVER if due is None else arrival + ticks(due) for arrival, due in dues])
+        return deadline, max([traffic.urgency(m.request) for m in members])
+
     def _finished(self, job: Job) -> None:
-        """A graph is done: note it, and hand its outputs to the program."""
-        state = self._programs[job.request][2]
-        if state[0] < 0:
-            state[0] = job.start
+        """A graph is done: note it, and hand its outputs to the programs."""
+        members = self._members.pop(job.run)
         self.meter.call(job, self.clock.now)
-        outputs = None
+        shares: Sequence[Mapping[str, Any] | None] = [None] * len(members)
         if self.numbers is not None:
             outputs = {
                 tensor.name: job.values[t] for tensor, t in zip(job.graph.outputs, job.shape.returned, strict=True)
             }
-        self._resume(job.request, outputs)
+            shares = parted(outputs, [member.call.graph for member in members])
+        for member, share in zip(members, shares, strict=True):
+            state = self._programs[member.request][2]
+            if state[0] < 0:
+                state[0] = job.start
+            self._resume(member.request, share)
 
     def _end(self, request: int, answer: Any) -> None:
         _, arrival, state = self._programs.pop(request)
@@ -158,12 +188,12 @@ class Run:
 class Options(dict[Op, Sequence[str]]):
     """Op -> the components that may run it: those that support it and to which no pin forbids it."""
 
-    def __init__(self, scenario: Scenario, system: Any) -> None:
+    def __init__(self, pin: Pin, system: System) -> None:
         super().__init__()
-        self._scenario, self._system = scenario, system
+        self._pin, self._system = pin, system
 
     def __missing__(self, op: Op) -> Sequence[str]:
-        parts, allowed = self._system.components, self._scenario.allowed(op.name)
+        parts, allowed = self._system.components, pinned(self._pin, op.name)
         names = tuple([n for n, c in parts.items() if (allowed is None or n in allowed) and not c.supports(op)])
         if not names:
             why = "; ".join(f"{n}: {c.supports(op) or 'not pinned there'}" for n, c in parts.items())

@@ -16,7 +16,7 @@ def document(run: Run, wall: float) -> dict[str, Any]:
     from hetsim import __version__
 
     makespan, requests = run.meter.trace.seconds, run.meter.trace.requests
-    deployed = run.meter.deployed
+    deployed, alternatives = run.meter.deployed, run.scheduler.alternatives()
     return {
         "schema": "hetsim.result/1",
         "scenario": run.scenario.name,
@@ -37,7 +37,8 @@ def document(run: Run, wall: float) -> dict[str, Any]:
         "metrics": metrics(run),
         "assignments": assignments(run),
         "notes": notes(run),
-        "resolved": run.scenario.resolved(),
+        **({"alternatives": [dict(each) for each in alternatives]} if alternatives else {}),
+        "resolved": run.question.resolved(),
         "simulator": {"events": run.clock.events, "wall_s": wall, "version": __version__},
     }
 
@@ -118,6 +119,7 @@ def metrics(run: Run) -> dict[str, float]:
     """What the workload scores, what the components counted, and what state they are left in."""
     answers = [run.answers[request] for request in sorted(run.answers)]
     out = dict(run.workload.score(answers)) if answers else {}
+    out.update(punctuality(run))
     for (part, count), value in sorted(run.meter.counts.items()):
         out[f"{part}.{count}"] = value
     if run.numbers is not None:
@@ -126,6 +128,21 @@ def metrics(run: Run) -> dict[str, float]:
             out.update({f"{name}.{metric}": value for metric, value in report.items()})
     out.update({f"scheduler.{metric}": value for metric, value in run.scheduler.report().items()})
     return {name: float(value) for name, value in out.items()}
+
+
+def punctuality(run: Run) -> dict[str, float]:
+    """``deadline_misses``: requests with a deadline that did not end in time, and their share of those that had one.
+
+    A request that was dropped, or that ``max_time`` left open, has missed its deadline.
+    """
+    traffic, requests = run.scenario.traffic, run.meter.trace.requests
+    if traffic.deadline is None:
+        return {}
+    met = 0
+    for number, arrival, end in zip(requests["request"], requests["arrival"], requests["end"], strict=True):
+        due = traffic.due(number)
+        met += due is not None and end - arrival <= ticks(due)
+    return {"deadline_misses": run.asked - met, "deadline_miss_rate": 1 - met / run.asked if run.asked else 0.0}
 
 
 def assignments(run: Run) -> dict[str, list[str]]:

@@ -16,7 +16,8 @@ class Transit:
 
     Routes over links of the same law take the same time, so there are few times to work out for a size however
     many components there are: ``routes[a]`` gives for each component, in the order of the scenario, the number of
-    the kind of route that leads there from component ``a``, and then ``times[size]`` the ticks for each kind.
+    the kind of route that leads there from component ``a``, and then ``times[size]`` the ticks for each kind,
+    ``joules[size]`` the energy.
     ``usual[a]`` is the most frequent kind from ``a``, and the components that are reached in another way.
     """
 
@@ -28,6 +29,7 @@ class Transit:
         self.routes: Memo[str, list[int]] = Memo(self._row)
         self.usual: Memo[str, tuple[int, frozenset[int]]] = Memo(self._usual)
         self.times: Memo[int, list[int]] = Memo(self._ticks)
+        self.joules: Memo[int, list[float]] = Memo(self._joules)
 
     def _row(self, source: str) -> list[int]:
         return [self._kind(source, target) for target in self._system.components]
@@ -46,11 +48,16 @@ class Transit:
             self._kinds[law] = len(self._examples)
             self._examples.append(way)
             self.times.clear()
+            self.joules.clear()
         return self._kinds[law]
 
     def _ticks(self, size: int) -> list[int]:
         """Ticks for so many bytes over each kind of route; forever where there is no way."""
         return [FOREVER if way is None else alone(timings(way, size)) for way in self._examples]
+
+    def _joules(self, size: int) -> list[float]:
+        """Joules for so many bytes over each kind of route; nothing where there is no way."""
+        return [sum([link.joules(size, hops) for link, hops in way or ()]) for way in self._examples]
 
 
 def _law(link: Link[Any]) -> str:

@@ -116,10 +116,16 @@ class Layers(Workload):
 
     def __init__(self, sheet: LayersSheet, folder: Path | None = None) -> None:
         super().__init__(sheet, folder)
-        self._graph = _Builder(sheet).graph
+        self._graph = _Builder(sheet, sheet.batch).graph
+        self._larger: dict[int, Graph] = {}
 
     def graphs(self) -> Sequence[Graph]:
         return (self._graph,)
+
+    def joined(self, graphs: Sequence[Graph]) -> Graph:
+        if len(graphs) not in self._larger:
+            self._larger[len(graphs)] = _Builder(self.sheet, self.sheet.batch * len(graphs)).graph
+        return self._larger[len(graphs)]
 
     def program(self, request: int, numbers: bool) -> Program:
         if numbers:
@@ -131,9 +137,9 @@ class Layers(Workload):
 class _Builder:
     """Turns layers into ops; used once."""
 
-    def __init__(self, sheet: LayersSheet) -> None:
+    def __init__(self, sheet: LayersSheet, batch: int) -> None:
         self._ops, self._ends, self._counts = list[Op](), list[Tensor](), dict[str, int]()
-        source = Tensor("input", (sheet.batch, *sheet.input), sheet.dtype)
+        source = Tensor("input", (batch, *sheet.input), sheet.dtype)
         end = self._chain(sheet.layers, source)
         read = {t.name for op in self._ops for t in op.moving}
         outputs = self._ends + ([] if end.name in read else [end])

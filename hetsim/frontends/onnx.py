@@ -91,6 +91,9 @@ class Network(Workload):
         sizes = {stop - start for start, stop in (self._span(0), self._span(self.requests - 1))}
         return [self._graph(size) for size in sorted(sizes, reverse=True)]
 
+    def joined(self, graphs: Sequence[Graph]) -> Graph:
+        return self._graph(sum(graph.inputs[0].shape[0] for graph in graphs))
+
     def program(self, request: int, numbers: bool) -> Program:
         """One call; the answer is (class of each sample, its label), None without numbers or labels."""
         start, stop = self._span(request)

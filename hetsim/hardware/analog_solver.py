@@ -190,12 +190,15 @@ class AnalogSolver(Component[AnalogSolverSheet]):
         import numpy as np
 
         from hetsim.analog import conductance
-        from hetsim.analog.mapping import codes_to_pairs, weights_to_codes
+        from hetsim.analog.mapping import codes_to_levels, levels_to_conductances, weights_to_codes
+        from hetsim.analog.scheme import Scheme
         from hetsim.keys import key as derive
 
         device = self.sheet.device
         codes, scale = weights_to_codes(matrix, device.levels)
-        target = codes_to_pairs(codes, device.g_min, device.step)
+        pairs = Scheme("differential", (device.levels - 1,))
+        levels = codes_to_levels(codes, pairs)
+        target = device.nearest(levels_to_conductances(levels, pairs, device.g_min, device.g_max))
         key = derive(state.key, "program", *name)
         cells = target
         if not moment.ideal:

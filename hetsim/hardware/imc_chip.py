@@ -123,9 +123,7 @@ class ImcChip(Imc):
             return todo
         single = todo.slots // todo.sheet.replicas
         copies = min(ceil(matrix.vectors / self.sheet.replicate), self.sheet.crossbars // 2 // single)
-        if copies <= todo.sheet.replicas:
-            return todo
-        return replace(todo, sheet=todo.sheet.model_copy(update={"replicas": copies}))
+        return replace(todo, sheet=todo.sheet.replicated(copies))
 
     def supports(self, op: Op) -> str:
         refused = super().supports(op)

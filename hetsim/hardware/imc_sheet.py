@@ -90,3 +90,7 @@ class ImcSheet(Sheet, MacroSheet):
             if any(fnmatchcase(name, pattern) for name in names):
                 return sheet
         return self
+
+    def replicated(self, replicas: int) -> Self:
+        """The datasheet with no fewer replicas of each matrix."""
+        return self if replicas <= self.replicas else self.model_copy(update={"replicas": replicas})

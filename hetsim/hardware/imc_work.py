@@ -156,7 +156,7 @@ class Work:
 
 def work(sheet: ImcSheet, op: Op, matrix: Matrix, stored: Tensor, kind: type[Work] = Work) -> Work:
     """The work of an op on a matrix that is stored as it uses it, of a ``kind``."""
-    own = sheet.layer(op.name, stored.name)
+    own = sheet.layer(op.name, stored.name).replicated(matrix.copies)
     biased = len(op.inputs) > 2 and op.inputs[2] is not None
     moving = next(t for t in op.inputs[:2] if t is not None and t is not stored)
     signed = not (moving.nonnegative or moving.dtype.startswith("uint"))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from hetsim.plots.energy import energy, power
+from hetsim.plots.pareto import pareto
 from hetsim.plots.style import write
 from hetsim.plots.throughput import throughput
 from hetsim.plots.timeline import timeline
@@ -15,7 +16,7 @@ from hetsim.plots.timeline import timeline
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "energy", "power", "throughput", "timeline", "write"]
+__all__ = ["KINDS", "energy", "pareto", "power", "throughput", "timeline", "write"]
 
 KINDS: "Mapping[str, Callable[..., Figure]]" = {
     "timeline": timeline,

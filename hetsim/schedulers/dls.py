@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
 
-from hetsim.schedulers.pool import Pool, PoolScheduler
+from hetsim.schedulers.pool import Bid, PoolScheduler, Row
 from hetsim.schedulers.ranking import levels
-from hetsim.schedulers.scheduler import Decision, Job, View, register
-
-if TYPE_CHECKING:
-    import numpy as np
+from hetsim.schedulers.scheduler import Decision, Job, TimeSheet, View, register
+from hetsim.workload import Graph
 
 
 @register
@@ -23,16 +20,21 @@ class Dls(PoolScheduler):
     """
 
     kind = "dls"
-    _base: np.ndarray[Any, np.dtype[np.float64]]
+
+    def __init__(self, sheet: TimeSheet, seed: int = 0) -> None:
+        super().__init__(sheet, seed)
+        self._known: dict[Graph, Sequence[float]] = {}
+        self._base: Sequence[float] = ()
 
     def arrived(self, job: Job, view: View) -> Iterator[Decision]:
-        import numpy as np
-
-        medians = [float(median(view.durations(job, i))) for i in range(len(job.graph.ops))]
-        self._base = np.array(levels(job.graph, medians)) + medians
+        if job.graph not in self._known:
+            medians = [float(median(view.durations(job, i))) for i in range(len(job.graph.ops))]
+            both = zip(levels(job.graph, medians), medians, strict=True)
+            self._known[job.graph] = [level + own for level, own in both]
+        self._base = self._known[job.graph]
         return super().arrived(job, view)
 
-    def pick(self, pool: Pool) -> tuple[int, int]:
-        marks = self._base[pool.ops, None] - pool.ends
-        row, column = divmod(int(marks.argmax()), marks.shape[1])
-        return row, column
+    def judge(self, row: Row) -> Bid:
+        end = min(row.ends)
+        k = row.ends.index(end)
+        return Bid(end - self._base[row.op], k, (k,))

@@ -15,7 +15,8 @@ from hetsim.workload import Graph
 
 
 class EnergySheet(SchedulerSheet):
-    """``deadline`` is how long after its arrival a graph has to be done; without one only energy counts."""
+    """``deadline`` is how long after its arrival a graph has to be done (default: that of its request in ``traffic``);
+    without one only energy counts."""
 
     objective: Literal["energy"] = "energy"
     deadline: Time | None = Field(default=None, gt=0)
@@ -42,11 +43,11 @@ class Energy(InsertionScheduler[EnergySheet]):
         return ranks
 
     def choose(self, job: Job, op: int, starts: Sequence[int], ends: Sequence[int], view: View) -> int:
-        latest = FOREVER - 1.0
-        if self.sheet.deadline is not None:
-            latest = view.now + ticks(self.sheet.deadline) - self._rests[job.graph][op]
+        due = job.deadline if self.sheet.deadline is None else view.now + ticks(self.sheet.deadline)
+        latest = FOREVER - 1.0 if due >= FOREVER else due - self._rests[job.graph][op]
         timely = [k for k, end in enumerate(ends) if end <= latest]
         if not timely:
             return cheapest(job, op, ends, view)
-        offers = [view.offer(job, op, name) for name in view.options(job, op)]
-        return min(timely, key=lambda k: (view.joules(job, op, offers[k]), ends[k]))
+        joules = view.energies(job, op)
+        least = min([joules[k] for k in timely])
+        return min([k for k in timely if joules[k] == least], key=ends.__getitem__)

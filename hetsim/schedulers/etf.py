@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hetsim.schedulers.pool import Pool, PoolScheduler
+from hetsim.schedulers.pool import Bid, PoolScheduler, Row
 from hetsim.schedulers.ranking import levels, mean_durations
-from hetsim.schedulers.scheduler import Decision, Job, View, register
+from hetsim.schedulers.scheduler import Decision, Job, TimeSheet, View, register
+from hetsim.workload import Graph
 
 
 @register
@@ -18,18 +19,21 @@ class Etf(PoolScheduler):
     """
 
     kind = "etf"
-    _levels: Sequence[float]
+
+    def __init__(self, sheet: TimeSheet, seed: int = 0) -> None:
+        super().__init__(sheet, seed)
+        self._known: dict[Graph, Sequence[float]] = {}
+        self._levels: Sequence[float] = ()
 
     def arrived(self, job: Job, view: View) -> Iterator[Decision]:
-        self._levels = levels(job.graph, mean_durations(job, view))
+        if job.graph not in self._known:
+            self._known[job.graph] = levels(job.graph, mean_durations(job, view))
+        self._levels = self._known[job.graph]
         return super().arrived(job, view)
 
-    def pick(self, pool: Pool) -> tuple[int, int]:
-        import numpy as np
-
-        starts = pool.starts
-        first = starts.min(axis=1)
-        rows = np.flatnonzero(first == first.min()).tolist()
-        row = max(rows, key=lambda r: self._levels[pool.ops[r]])
-        taken = np.where(starts[row] == first[row], pool.durations[row], np.iinfo(np.int64).max)
-        return row, int(taken.argmin())
+    def judge(self, row: Row) -> Bid:
+        first = min(row.starts)
+        k = row.starts.index(first)
+        if row.starts.count(first) > 1:
+            k = min((row.durations[k], k) for k, start in enumerate(row.starts) if start == first)[1]
+        return Bid((first, -self._levels[row.op]), k, (k,))

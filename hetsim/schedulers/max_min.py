@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hetsim.schedulers.pool import Pool, PoolScheduler
+from hetsim.schedulers.pool import Bid, PoolScheduler, Row
 from hetsim.schedulers.scheduler import register
 
 
@@ -12,7 +12,7 @@ class MaxMin(PoolScheduler):
 
     kind = "max_min"
 
-    def pick(self, pool: Pool) -> tuple[int, int]:
-        ends = pool.ends
-        row = int(ends.min(axis=1).argmax())
-        return row, int(ends[row].argmin())
+    def judge(self, row: Row) -> Bid:
+        end = min(row.ends)
+        k = row.ends.index(end)
+        return Bid(-end, k, (k,))

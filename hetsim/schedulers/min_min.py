@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hetsim.schedulers.pool import Pool, PoolScheduler
+from hetsim.schedulers.pool import Bid, PoolScheduler, Row
 from hetsim.schedulers.scheduler import register
 
 
@@ -12,7 +12,7 @@ class MinMin(PoolScheduler):
 
     kind = "min_min"
 
-    def pick(self, pool: Pool) -> tuple[int, int]:
-        ends = pool.ends
-        row, column = divmod(int(ends.argmin()), ends.shape[1])
-        return row, column
+    def judge(self, row: Row) -> Bid:
+        end = min(row.ends)
+        k = row.ends.index(end)
+        return Bid(end, k, (k,))

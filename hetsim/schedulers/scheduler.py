@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+from math import inf
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from hetsim.hardware.component import Plan
 from hetsim.registry import Registry
+from hetsim.schedulers.splitting import Splits
 from hetsim.workload import Graph
 
+if TYPE_CHECKING:
+    from hetsim.schedulers.trials import Trials
+
 FOREVER = 1 << 62  # ticks: when what never happens is expected
+
+
+Aim = Literal["makespan", "energy", "energy_delay", "lifetime"]
 
 
 class SchedulerSheet(BaseModel):
     """Settings that all schedulers share.
 
-    ``pin`` restricts ops (by name or shell pattern such as ``conv*``) to a component or to several.
+    ``objective`` is what each op's place is chosen by: its end, its energy, their product, the write pulses that it
+    costs memory cells (``lifetime``), or a mix of them with weights, each relative to the op's best option.
+    ``pin`` restricts ops (by name or shell pattern such as ``conv*``) to a component or to several. ``split`` makes
+    several ops of one, by name or pattern; ``auto`` where the plans say that it pays. ``replicate`` stores matrices
+    several times where they are stored at all, so that as many vectors go through at once; ``auto`` as often as there
+    is room for, the slowest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     kind: str
-    objective: Literal["makespan", "energy", "energy_delay"] = "makespan"
-    split: Literal["none"] = "none"
+    objective: Aim | Annotated[Mapping[Aim, Annotated[float, Field(gt=0)]], Field(min_length=1)] = "makespan"
+    split: Splits = "none"
+    replicate: Literal["none", "auto"] | Mapping[str, Annotated[StrictInt, Field(ge=1)]] = "none"
     pin: Mapping[str, str | tuple[str, ...]] = {}
 
 
@@ -46,6 +59,18 @@ class Job(Protocol):
     @property
     def placed(self) -> Sequence[str | None]:
         """Component of each op, None while it has none."""
+
+    @property
+    def arrival(self) -> int:
+        """When the graph arrived, in ticks."""
+
+    @property
+    def deadline(self) -> int:
+        """The tick by which its request is due, `FOREVER` without a deadline."""
+
+    @property
+    def priority(self) -> int:
+        """The priority of its request: the higher, the more urgent."""
 
 
 class Offer(Protocol):
@@ -92,8 +117,14 @@ class View(Protocol):
     def arrivals(self, job: Job, op: int) -> Sequence[int]:
         """When the op's inputs are at each of its options: its placed producers' expected ends plus transfers."""
 
-    def starts(self, job: Job, op: int) -> Sequence[int]:
-        """When the op would start on each of its options, behind all that has been placed there."""
+    def starts(self, job: Job, op: int, arrivals: Sequence[int] | None = None) -> list[int]:
+        """When the op would start on each of its options, behind all that has been placed there.
+
+        ``arrivals`` are those of the op, if they are known already.
+        """
+
+    def energies(self, job: Job, op: int) -> Sequence[float]:
+        """Joules of the op on each of its options and of moving its inputs there, without static power."""
 
     def moves(self, job: Job, producer: int, consumer: int, source: str) -> Sequence[int]:
         """Ticks for moving what ``consumer`` reads of ``producer`` from ``source`` to each option of ``consumer``."""
@@ -116,12 +147,15 @@ class View(Protocol):
     def capacity(self, hold: str) -> int:
         """How many ops may hold the resource at once."""
 
+    def idle(self, holds: Sequence[str]) -> bool:
+        """Whether each resource has a place for which no op has been placed. For policies that are ``late``."""
+
 
 class Decision(NamedTuple):
     """Op ``op`` of the job takes an offer, expected from ``start`` to ``end`` (ticks).
 
     With ``ordered``, the engine grants each of the op's resources in order of ``start`` among ordered ops, even
-    if a later one is ready first; without it first come is first served.
+    if a later one is ready first; without it those of the most urgent job first, and of equals as they come.
     """
 
     op: int
@@ -138,13 +172,30 @@ class Scheduler(ABC, Generic[T]):
     """A policy. A subclass is one module in `hetsim.schedulers`, registered by `register`.
 
     An instance belongs to one run and may keep state. Ties are broken by the scenario's order of components.
+    A policy that is ``late`` is asked for an op only when the ops that it reads from have ended; it may keep ops back
+    and place them in a later `turn`. One that ``prepares`` may try things out before the run.
     """
 
     kind: ClassVar[str]
+    late: bool = False
+    prepares: ClassVar[bool] = False
     sheet_type: ClassVar[type[SchedulerSheet]] = SchedulerSheet
 
     def __init__(self, sheet: T, seed: int = 0) -> None:
         self.sheet, self.seed = sheet, seed
+
+    def prepare(self, trials: Trials) -> Mapping[str, Any] | None:
+        """Asked before the run, of a policy that ``prepares``. May answer with settings by their path in the scenario
+        (``system.components.imc.adc.bits``) that the run is to have."""
+        return None
+
+    def rank(self, job: Job) -> tuple[int, int]:
+        """How urgent a graph is that has arrived: of ops that wait in no fixed order the lowest rank goes first."""
+        return 0, 0
+
+    def gather(self) -> tuple[int, float]:
+        """Up to how many requests' graphs are to be run as one, and for how many seconds the first waits for others."""
+        return 1, 0.0
 
     def arrived(self, job: Job, view: View) -> Iterable[Decision]:
         """Asked once when a graph arrives; may place any ops, all of them, or (default) none.
@@ -154,8 +205,18 @@ class Scheduler(ABC, Generic[T]):
         return ()
 
     @abstractmethod
-    def placeable(self, job: Job, op: int, view: View) -> Decision:
-        """Asked for an op whose producers are all placed and which ``arrived`` left open."""
+    def placeable(self, job: Job, op: int, view: View) -> Decision | None:
+        """Asked for an op whose producers are all placed and which ``arrived`` left open.
+
+        None keeps the op back; only a policy that is ``late`` may do so.
+        """
+
+    def turn(self, view: View) -> Iterable[tuple[Job, Decision]]:
+        """Asked, of a policy that is ``late``, after a graph has arrived and after an op has ended.
+
+        Each decision is applied to the view as it is yielded.
+        """
+        return ()
 
     def report(self) -> Mapping[str, float]:
         """Metrics of the schedule that the policy knows of: a lower bound, whether it is proved. None by default."""
@@ -163,6 +224,10 @@ class Scheduler(ABC, Generic[T]):
 
     def remarks(self) -> Sequence[str]:
         """What a person should be told of the schedule. Nothing by default."""
+        return ()
+
+    def alternatives(self) -> Sequence[Mapping[str, Any]]:
+        """What was weighed against each other before the run, in plain data. Nothing by default."""
         return ()
 
 
@@ -175,7 +240,7 @@ def estimate(job: Job, op: int, component: str, view: View) -> Decision:
     return Decision(op, offer, start, start + offer.duration)
 
 
-def appended(job: Job, op: int, view: View, objective: str = "makespan") -> Decision:
+def appended(job: Job, op: int, view: View, objective: str | Mapping[Aim, float] = "makespan") -> Decision:
     """The best of the decisions that append the op to one of its options."""
     options = view.options(job, op)
     if len(options) == 1:
@@ -186,24 +251,38 @@ def appended(job: Job, op: int, view: View, objective: str = "makespan") -> Deci
     return Decision(op, view.offer(job, op, options[k]), starts[k], ends[k])
 
 
-def cheapest(job: Job, op: int, ends: Sequence[int], view: View, objective: str = "makespan") -> int:
+def cheapest(
+    job: Job, op: int, ends: Sequence[int], view: View, objective: str | Mapping[Aim, float] = "makespan"
+) -> int:
     """Which of the op's options is best for the objective, if it would end at ``ends``, an entry for each.
 
     Equals are told apart by their end, then by the order of the scenario. Static power is not counted as energy.
     """
     if objective == "makespan" or len(ends) == 1:
         return ends.index(min(ends))
-    options = view.options(job, op)
-    marks = [_mark(job, op, name, end, view, objective) for name, end in zip(options, ends, strict=True)]
+    weights = {objective: 1.0} if isinstance(objective, str) else objective
+    columns = [
+        [weight * value for value in _relative(_values(aim, job, op, ends, view))] for aim, weight in weights.items()
+    ]
+    marks = [(inf if end >= FOREVER else sum(column), end) for end, *column in zip(ends, *columns, strict=True)]
     return marks.index(min(marks))
 
 
-def _mark(job: Job, op: int, component: str, end: int, view: View, objective: str) -> tuple[float, int]:
-    """What an energy objective minimises; infinite where the op's inputs cannot get to."""
-    if end >= FOREVER:
-        return math.inf, end
-    joules = view.joules(job, op, view.offer(job, op, component))
-    return joules * (end - view.now if objective == "energy_delay" else 1), end
+def _values(aim: str, job: Job, op: int, ends: Sequence[int], view: View) -> Sequence[float]:
+    """What an objective minimises, for each option of the op."""
+    if aim == "makespan":
+        return [float(end - view.now) for end in ends]
+    if aim == "lifetime":
+        plans = [view.offer(job, op, name).plan for name in view.options(job, op)]
+        return [sum(step.count for step in plan.steps if step.category == "program") for plan in plans]
+    joules = view.energies(job, op)
+    return joules if aim == "energy" else [j * (end - view.now) for j, end in zip(joules, ends, strict=True)]
+
+
+def _relative(values: Sequence[float]) -> Sequence[float]:
+    """Values over the least of them; where that is nothing, over the greatest."""
+    unit = min(values) or max(values)
+    return [value / unit for value in values] if unit else values
 
 
 _KINDS = Registry("scheduler", ("hetsim.schedulers",), "hetsim.schedulers")

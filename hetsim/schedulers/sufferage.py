@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hetsim.schedulers.pool import Pool, PoolScheduler
-from hetsim.schedulers.scheduler import register
+from hetsim.schedulers.pool import Bid, PoolScheduler, Row
+from hetsim.schedulers.scheduler import FOREVER, register
 
 
 @register
@@ -15,10 +15,12 @@ class Sufferage(PoolScheduler):
 
     kind = "sufferage"
 
-    def pick(self, pool: Pool) -> tuple[int, int]:
-        import numpy as np
-
-        ends = pool.ends
-        second = np.partition(ends, 1, axis=1)[:, 1] if ends.shape[1] > 1 else ends[:, 0]
-        row = int((second - ends.min(axis=1)).argmax())
-        return row, int(ends[row].argmin())
+    def judge(self, row: Row) -> Bid:
+        first, ends = min(row.ends), row.ends
+        k = ends.index(first)
+        if len(ends) == 1:
+            return Bid(first - FOREVER, k, (k,))
+        others = ends[:k] + ends[k + 1 :]
+        second = min(others)
+        other = others.index(second)
+        return Bid(first - second, k, (k, other + (other >= k)))

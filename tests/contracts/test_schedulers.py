@@ -18,7 +18,8 @@ from hetsim.units import TICK, quantity, ticks
 from tests.taskgraphs import Tasks, fft, gaussian_elimination, layered, montage, names, sample, scenario, weighted
 
 KINDS = tuple(kind for kind in scheduler_kinds() if kind != "optimal" or importlib.util.find_spec("ortools"))
-UNORDERED = {"greedy", "load_balance", "round_robin", "whole"}  # these let the op that is ready first go first
+# these let the op that is ready first go first, or the most urgent one of those that wait
+UNORDERED = {"edf", "greedy", "load_balance", "priority", "round_robin", "whole", "work_stealing"}
 PROVABLE = 15  # tasks
 
 

@@ -1,0 +1,110 @@
+"""Trials: runs of a scenario that a policy asks for before the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hetsim.engine.deviation import errors
+from hetsim.engine.job import Job
+from hetsim.engine.run import Options, Progress, Run
+from hetsim.engine.summary import energy, latency, metrics
+from hetsim.scenario import Scenario
+from hetsim.schedulers.fixed import Fixed
+from hetsim.schedulers.scheduler import Decision, Scheduler
+from hetsim.schedulers.trials import Places
+from hetsim.workload import Graph, Workload
+
+
+def prepared(scenario: Scenario, progress: Progress | None = None) -> Run:
+    """A run of a scenario, with all tried that its policy wants to try before it."""
+    workload, scheduler = scenario.build_workload(), scenario.build_scheduler()
+    scenario.check(workload)
+    changed = scenario
+    if scheduler.prepares:
+        changes = scheduler.prepare(Trials(scenario, workload))
+        changed = scenario.changed(changes) if changes else scenario
+    run = Run(changed, progress, workload=workload, scheduler=scheduler)
+    run.question = scenario
+    return run
+
+
+class Trials:
+    """What `schedulers.scheduler.Trials` promises."""
+
+    def __init__(self, scenario: Scenario, workload: Workload) -> None:
+        self._scenario, self._workload = scenario, workload
+        self._system = scenario.system()
+        self._shaping = scenario.shaping(self._system)
+        self.graphs: Sequence[Graph] = [self._shaping.graph(graph) for graph in workload.graphs()]
+        self._options = Options(self._shaping.pin, self._system)
+
+    def options(self, graph: Graph, op: int) -> Sequence[str]:
+        return self._options[graph.ops[op]]
+
+    def of(
+        self, scheduler: Scheduler[Any], *, requests: int | None = None, numbers: bool = False
+    ) -> tuple[Mapping[str, float], dict[Graph, Places]]:
+        run = self._run(scheduler, requests, numbers)
+        first: dict[Graph, tuple[Job, list[Decision]]] = {}
+        place = run.dispatcher.place
+
+        def watched(job: Job, decision: Decision) -> None:
+            if first.setdefault(job.graph, (job, []))[0] is job:
+                first[job.graph][1].append(decision)
+            place(job, decision)
+
+        run.dispatcher.place = watched  # type: ignore[method-assign]
+        run.go()
+        return figures(run), {graph: _places(graph, decisions) for graph, (_, decisions) in first.items()}
+
+    def placed(
+        self, places: Mapping[Graph, Places], *, requests: int | None = None, numbers: bool = False
+    ) -> Mapping[str, float]:
+        run = self._run(Fixed(places), requests, numbers)
+        run.go()
+        return figures(run)
+
+    def changed(self, changes: Mapping[str, Any]) -> Trials:
+        scenario = self._scenario.changed(changes)
+        return Trials(scenario, scenario.build_workload())
+
+    def errors(self) -> Mapping[tuple[str, str], float]:
+        scenario = self._scenario
+        requests = scenario.traffic.requests or self._workload.requests
+        ideal = scenario.numerics == "ideal"
+        return errors(self._workload, self._system, self._shaping, self._options, requests, scenario.seed, ideal)
+
+    def _run(self, scheduler: Scheduler[Any], requests: int | None, numbers: bool) -> Run:
+        scenario, changes = self._scenario, dict[str, Any]()
+        if requests is not None:
+            total = scenario.traffic.requests or self._workload.requests
+            changes["traffic"] = scenario.traffic.model_copy(update={"requests": min(requests, total)})
+        needed = self._workload.decides and getattr(self._workload.sheet, "expected_iterations", None) is None
+        if not numbers and not needed:
+            changes["numerics"] = "none"
+        asked = scenario.model_copy(update=changes)
+        return Run(asked, workload=self._workload, scheduler=scheduler, shaping=self._shaping)
+
+
+def _places(graph: Graph, decisions: Sequence[Decision]) -> Places:
+    """Where decisions put the ops, in order of their starts."""
+    components = [""] * len(graph.ops)
+    for decision in decisions:
+        components[decision.op] = decision.offer.component
+    starts = {d.op: d.start for d in decisions}
+    order = sorted(starts, key=lambda op: (starts[op], op))
+    return Places(components, order)
+
+
+def figures(run: Run) -> Mapping[str, float]:
+    """The figures of a run that objectives speak of (`schedulers.objective.FIGURES`)."""
+    makespan, spent, total, scores = run.meter.trace.seconds, latency(run), energy(run)["total"], metrics(run)
+    found = {"makespan": makespan, "energy": total, "energy_delay": makespan * total}
+    found["throughput"] = len(run.meter.trace.requests) / makespan if makespan else 0.0
+    if spent is not None:
+        found |= {"latency": spent["mean"], "p50": spent["p50"], "p95": spent["p95"], "p99": spent["p99"]}
+    found |= {name: scores[name] for name in ("accuracy", "deadline_misses") if name in scores}
+    worn = max((value for name, value in scores.items() if name.endswith(".wear")), default=0.0)
+    found["lifetime"] = makespan / worn if worn else float("inf")
+    return found

@@ -1,0 +1,84 @@
+"""Work stealing: every component has a queue of its own, and who has nothing to do takes from others [Blumofe 1999]."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from hetsim.schedulers.scheduler import Decision, Job, Scheduler, TimeSheet, View, estimate, register
+
+REACH = 8  # ops at the back of a queue that a thief looks at
+
+
+class Task(NamedTuple):
+    """An op that is queued, with the ticks that it takes where it is queued."""
+
+    number: int
+    job: Job
+    op: int
+    ticks: int
+
+
+@register
+class WorkStealing(Scheduler[TimeSheet]):
+    """An op whose inputs are there queues where the last of them was made, a first op where the least is queued.
+
+    A component with nothing to do starts the oldest op of its own queue. One that finds none steals from the back of
+    the longest queue, unless the op would end later there than the victim needs for all that it has queued:
+    components are not equally fast.
+    """
+
+    kind, sheet_type, late = "work_stealing", TimeSheet, True
+
+    def __init__(self, sheet: TimeSheet, seed: int = 0) -> None:
+        super().__init__(sheet, seed)
+        self._queues: dict[str, dict[tuple[str, ...], deque[Task]]] = {}  # component -> resources -> ops
+        self._load: dict[str, int] = {}  # ticks queued
+        self._number = 0
+
+    def placeable(self, job: Job, op: int, view: View) -> None:
+        if not self._queues:
+            self._queues = {name: {} for name in view.components}
+            self._load = dict.fromkeys(view.components, 0)
+        options, durations = view.options(job, op), view.durations(job, op)
+        near = [options.index(at) for at in (job.placed[p] for p in job.graph.producers[op]) if at in options]
+        loads = [self._load[name] + ticks for name, ticks in zip(options, durations, strict=True)]
+        k = near[-1] if near else loads.index(min(loads))
+        self._number += 1
+        queue = self._queues[options[k]].setdefault(view.holds(job, op)[k], deque())
+        queue.append(Task(self._number, job, op, durations[k]))
+        self._load[options[k]] += durations[k]
+
+    def turn(self, view: View) -> Iterator[tuple[Job, Decision]]:
+        for name in self._queues:
+            while (task := self._own(name, view) or self._stolen(name, view)) is not None:
+                yield task.job, estimate(task.job, task.op, name, view)
+
+    def _own(self, name: str, view: View) -> Task | None:
+        """The oldest op of its own that can start."""
+        able = [queue for holds, queue in self._queues[name].items() if queue and view.idle(holds)]
+        if not able:
+            return None
+        task = min(able, key=lambda queue: queue[0].number).popleft()
+        self._load[name] -= task.ticks
+        return task
+
+    def _stolen(self, name: str, view: View) -> Task | None:
+        """The youngest op of the longest queue that is worth stealing."""
+        for victim in sorted((v for v in self._load if self._load[v] and v != name), key=lambda v: -self._load[v]):
+            for queue in self._queues[victim].values():
+                for task in islice(reversed(queue), REACH):
+                    if self._pays(task, name, victim, view):
+                        queue.remove(task)
+                        self._load[victim] -= task.ticks
+                        return task
+        return None
+
+    def _pays(self, task: Task, thief: str, victim: str, view: View) -> bool:
+        """Whether the thief can start the op now, and would end it before the victim has done all that it has."""
+        if thief not in view.options(task.job, task.op):
+            return False
+        decision = estimate(task.job, task.op, thief, view)
+        return view.idle(decision.offer.holds) and decision.end - view.now <= self._load[victim]
