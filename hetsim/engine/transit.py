@@ -57,7 +57,7 @@ class Transit:
 
     def _joules(self, size: int) -> list[float]:
         """Joules for so many bytes over each kind of route; nothing where there is no way."""
-        return [sum([link.joules(size, hops) for link, hops in way or ()]) for way in self._examples]
+        return [sum([hops * link.joules(size) for link, hops in way or ()]) for way in self._examples]
 
 
 def _law(link: Link[Any]) -> str:
