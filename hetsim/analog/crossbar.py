@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hetsim.analog import conductance
 from hetsim.analog.conductance import Cells
-from hetsim.analog.drive import Codes, Single, quantised
+from hetsim.analog.drive import Codes, Rows, Single, quantised
 from hetsim.analog.lines import Layout, Lines
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import codes_to_pairs, weights_to_codes
@@ -111,7 +111,7 @@ class Crossbar:
         if negative and not signed:
             raise ValueError("unsigned inputs are expected, found negative numbers")
         face = self._face(inputs, time, mode, signed)
-        found = face.readers.read(inputs, signed, key, first)
+        found = face.readers.read(Rows(inputs), signed, key, first)
         joules = self.sheet.pulse_energy * (float((found.driven * face.rows).sum()) - found.saved)
         return Reading(found.values, joules, self.conversions(len(inputs), signed), found.clipped)
 
@@ -135,21 +135,20 @@ class Crossbar:
             codes, _ = quantised(inputs, self.sheet.magnitude_bits(signed))
             self._full_scale[mode] = full_scale(self.sheet, self.tiling, sensed, codes, signed)
         rows = actual.sum(axis=(0, 2), dtype=np.float64)
-        lines = self._lines(sensed, self._full_scale[mode])
+        lines = self._lines(sensed, self._full_scale[mode], mode)
         self._last = _Face(mode, age, Readers(self.sheet, self._layout, lines, self.scale), rows)
         return self._last
 
-    def _lines(self, sensed: Sensed, scale: NDArray[np.float64]) -> Lines:
-        layout, down = self._layout, self.tiling.down
+    def _lines(self, sensed: Sensed, scale: NDArray[np.float64], mode: Mode) -> Lines:
         tiles = np.arange(self.tiling.columns) // self.tiling.width
         lsb = (scale / self.sheet.adc.codes(self.sheet.lines == 1)[1])[:, None, tiles]
-        noiseless = np.zeros((down, layout.count, 0, 16, layout.width), np.float32)
-        grounded = np.zeros((down, layout.count, 0))
-        return Lines(
-            layout.tables(sensed.signals),
-            noiseless if sensed.variances is None else layout.tables(sensed.variances),
-            layout.columns(np.broadcast_to(1 / lsb, sensed.gain.shape).astype(np.float32)),
-            layout.columns(lsb * sensed.gain),
-            grounded if sensed.power is None else layout.columns(sensed.power),
-            layout.shares,
+        sheet = self.sheet
+        whole = mode == "ideal" and sheet.sensing == "current" and sheet.dac.encoding == "pulses" and sheet.lines == 1
+        return self._layout.lines(
+            sensed.signals,
+            np.broadcast_to(lsb, sensed.gain.shape),
+            sensed.gain,
+            variances=sensed.variances,
+            power=sensed.power,
+            whole=whole,
         )
