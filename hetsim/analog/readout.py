@@ -89,7 +89,6 @@ class Readers:
         room = (
             aligned((*table, lanes), lines.signals.dtype), aligned((total, lanes), lines.signals.dtype),
             aligned((*table, LANES), np.float32), aligned((total * noisy, LANES), np.float32),
-            (np.empty(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.int32)),
             np.empty((len(codes), layout.width)),
         )  # fmt: skip
         heights = np.array(tiling.heights())
@@ -104,13 +103,13 @@ class Readers:
         layout, lines, (passes, rows) = self.layout, self.lines, (len(drives.passes), self.layout.tiling.rows)
         panel = kernels.PANEL
         deep = panel * max(1, min(-(-len(scale) // panel), BLOCK // 4, _VALUES // (rows * passes * panel)))
-        width = kernels.WIDTH if layout.width == BLOCK else LANES
         noisy = lines.variances.shape[2] > 0
         shape = (passes, rows, deep) if across else (passes, deep, rows)
+        sums = (passes, panel, layout.width)
         room = (
             aligned(shape, np.float32), aligned((passes, shape[1] * noisy, shape[2]), np.float32),
-            aligned((panel * width,), np.float32), aligned((panel * width * noisy,), np.float32),
-            np.empty(panel * width, np.int32), np.empty((deep, layout.width)), np.empty(deep, np.uint64),
+            aligned(sums, np.float32), aligned((passes * noisy, *sums[1:]), np.float32),
+            np.empty((deep, layout.width)), np.empty(deep, np.uint64),
         )  # fmt: skip
         height = layout.tiling.height
         return kernels.read_levels(codes, across, height, lines, drives, blocks, scale, key, first, room, out)

@@ -33,12 +33,12 @@ def hashed(x: int, salt: int) -> int:
 
 
 def normal(seed: int, place: int, lane: int) -> float:
-    """The normal at a place of a lane of a strip of 16: Box and Muller's pair stands half a strip apart."""
+    """The normal at a place of a lane of a strip of 16: every other place has the partner of the one before."""
     low, high = seed & MASK32, seed >> 32
-    x = (low + (8 * place + lane % 8) * 0x9E3779B9) & MASK32
+    x = (low + (16 * (place // 2) + lane) * 0x9E3779B9) & MASK32
     radius = np.sqrt(-2 * np.log(((hashed(x, high) >> 8) + 0.5) / 2**24))
     angle = 2 * np.pi * hashed((x + 0x68E31DA4) & MASK32, ~high & MASK32) / 2**32
-    return float(radius * (np.cos(angle) if lane < 8 else np.sin(angle)))
+    return float(radius * (np.sin(angle) if place % 2 else np.cos(angle)))
 
 
 class Twin:

@@ -7,84 +7,79 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.lines import LANES
+from hetsim.analog.kernels.noise import pair
+from hetsim.analog.kernels.strips import (
+    as_whole, differ, floor, least, load, magnitude, most, read, root, spread, spread_whole,
+)  # fmt: skip
 
 _f32, _i32 = np.float32, np.int32
 
 
 @compiled()
-def digitise(samples: Any, at: int, converters: Any, line: int, limits: Any, weight: int, total: Any, to: int) -> int:
-    """Round 16 samples from ``at`` on to codes, clip them, and add ``weight`` times each to ``total`` from ``to`` on.
-
-    ``converters``: codes per unit of signal, offsets and bows of the lines, in codes, from ``line`` on (without
-    lines, ideal). Returns how many conversions clipped.
-    """
-    inverse_lsb, offset, bow = converters
-    low, high, clipped, worth = limits[0], limits[1], _i32(0), _i32(weight)
-    if offset.shape[0] == 0 and bow.shape[0] == 0:
-        for j in range(LANES):
-            code = np.floor(samples[at + j] * inverse_lsb[line + j] + _f32(0.5))
-            clipped += _i32(code < low) + _i32(code > high)
-            total[to + j] += worth * _i32(min(max(code, low), high))
-        return int(clipped)
-    for j in range(LANES):
-        u = samples[at + j] * inverse_lsb[line + j]
-        if bow.shape[0] > 0:
-            v = min(abs(u) / high, _f32(1.0))
-            bent = _f32(4.0) * v * (_f32(1.0) - v) * bow[line + j]
-            u += bent if u >= 0 else -bent
-        if offset.shape[0] > 0:
-            u += offset[line + j]
-        code = np.floor(u + _f32(0.5))
-        clipped += _i32(code < low) + _i32(code > high)
-        total[to + j] += worth * _i32(min(max(code, low), high))
-    return int(clipped)
+def figures(array: Any, r: int, block: int) -> int:
+    """The address of figures [tiles down, blocks, B] of a block's lines; 0 where there are none."""
+    width = array.shape[2]
+    return array.ctypes.data + (r * array.shape[1] + block) * width * array.itemsize if width > 0 else 0
 
 
 @compiled()
-def weigh(sums: Any, row: int, lane: int, step: Any, base: Any, out: Any, at: int) -> None:
-    """Combine a pass's bit planes into 16 numbers of ``out`` from ``at`` on.
+def digitise(sample: Any, tile: Any, line: int, limits: Any, weight: int) -> tuple[Any, Any]:
+    """Round a strip of samples to codes and clip them: ``weight`` times each code, and -1 for each that clipped.
 
-    ``sums`` has a row for each plane of a vector, from ``row`` on. Each plane is worth ``base`` times the one before;
-    those ``step.apart`` further on are subtracted, or of variances (``base`` 4) added.
+    ``tile``: addresses of the lines' codes per unit of signal, offsets and bows in codes (0: ideal), of which the
+    strip's are the ``line``-th and following. ``limits``: lowest and highest code.
     """
-    begin, end = row + step.begin, row + step.end
-    for j in range(LANES):
-        out[at + j] = _f32(sums[begin, lane + j])
+    low, high = spread(limits[0]), spread(limits[1])
+    u = sample * read(tile[0] + 4 * line)
+    if tile[2] != 0:
+        share = most(least(u * spread(_f32(1.0) / limits[1]), spread(_f32(1.0))), spread(_f32(-1.0)))
+        u = u + (share - share * magnitude(share)) * read(tile[2] + 4 * line) * spread(_f32(4.0))
+    if tile[1] != 0:
+        u = u + read(tile[1] + 4 * line)
+    code = floor(u + spread(_f32(0.5)))
+    bounded = least(most(code, low), high)
+    return as_whole(bounded) * spread_whole(_i32(weight)), differ(code, bounded)
+
+
+@compiled()
+def noisy(sample: Any, variance: Any, drawn: Any, i: int) -> Any:
+    """A strip of samples with the noise of the ``i``-th pass, whose pair is ``drawn``."""
+    square, cosine, sine = drawn
+    return sample + root(square * variance) * (sine if i & 1 else cosine)
+
+
+@compiled()
+def weigh(sums: Any, at: int, row: int, step: Any, base: Any) -> Any:
+    """Combine a pass's bit planes into a strip.
+
+    ``sums`` has rows of length ``row``, one for each plane of a vector, of which the strip's first begins at index
+    ``at``. Each plane is worth ``base`` times the one before; those ``step.apart`` further on are subtracted, or of
+    variances (``base`` 4) added.
+    """
+    strip = load(sums, at + step.begin * row)
     worth = base
-    for i in range(begin + 1, end):
-        for j in range(LANES):
-            out[at + j] += worth * _f32(sums[i, lane + j])
+    for i in range(step.begin + 1, step.end):
+        strip = strip + load(sums, at + i * row) * spread(worth)
         worth *= base
     if step.apart:
         worth = _f32(-1.0) if base == _f32(2.0) else _f32(1.0)
-        for i in range(begin + step.apart, end + step.apart):
-            for j in range(LANES):
-                out[at + j] += worth * _f32(sums[i, lane + j])
+        for i in range(step.begin + step.apart, step.end + step.apart):
+            strip = strip + load(sums, at + i * row) * spread(worth)
             worth *= base
+    return strip
 
 
 @compiled()
-def square_pulses(sums: Any, row: int, lane: int, step: Any, power: Any, line: int) -> float:
-    """Squares of the signals of a pass's pulses, by how often each is integrated, weighted by the ``power`` of the
-    lines from ``line`` on that they save."""
-    total = 0.0
-    for i in range(row + step.begin, row + step.end):
-        part = 0.0
-        for j in range(LANES):
-            other = sums[i + step.apart, lane + j] if step.apart else _f32(0.0)
-            part += power[line + j] * np.float64(sums[i, lane + j] - other) ** 2
-        total += part * 2.0 ** (i - row - step.begin)
+def squares(sums: Any, at: int, row: int, step: Any) -> Any:
+    """Squares of the signals of a pass's pulses, each times how often it is integrated; see `weigh`."""
+    total, worth = spread(_f32(0.0)), _f32(1.0)
+    for i in range(step.begin, step.end):
+        signal = load(sums, at + i * row)
+        if step.apart:
+            signal = signal - load(sums, at + (i + step.apart) * row)
+        total = total + signal * signal * spread(worth)
+        worth *= _f32(2.0)
     return total
-
-
-@compiled()
-def square_levels(samples: Any, at: int, top: int, power: Any, line: int) -> float:
-    """As `square_pulses`, for the signal of one voltage out of ``top``."""
-    total = 0.0
-    for j in range(LANES):
-        total += power[line + j] * np.float64(samples[at + j]) ** 2
-    return total / np.float64(top) ** 2
 
 
 @compiled()

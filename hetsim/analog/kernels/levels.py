@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.kernels.conversion import digitise, fold, square_levels
-from hetsim.analog.kernels.noise import add_normals, derived
+from hetsim.analog.kernels.conversion import digitise, figures, fold, noisy
+from hetsim.analog.kernels.noise import derived, pair
 from hetsim.analog.kernels.registers import PANEL, WIDE, multiply_block, multiply_strip
+from hetsim.analog.kernels.strips import add_scaled, load, spread_whole, total, weighted
 from hetsim.analog.lines import BLOCK, LANES
 
 _f32, _i32 = np.float32, np.int32
@@ -32,66 +33,71 @@ def _apply(codes: Any, corner: Any, size: Any, step: Any, values: Any, squares: 
 
 
 @compiled()
-def _multiply(values: Any, strides: Any, count: int, rows: Any, line: int, wide: bool, out: Any) -> None:
-    """Products of six vectors with the lines from ``line`` on, of ``rows`` [K, B]: ``out`` [6, 64] or [6, 16].
+def _multiply(values: Any, strides: Any, count: int, rows: Any, out: Any) -> None:
+    """Products of six vectors with ``rows`` [K, B]: ``out`` [6, B].
 
     ``strides``: index of the first number in memory, and how far vectors and their numbers are apart.
     """
     at, apart, step = strides
-    if wide:
-        multiply_block(values, at, apart, step, count, rows, line, rows.shape[1], out)
+    width = rows.shape[1]
+    if WIDE and width == BLOCK:
+        multiply_block(values, at, apart, step, count, rows, 0, width, out, 0, width)
     else:
-        multiply_strip(values, at, apart, step, count, rows, line, rows.shape[1], out)
+        for line in range(0, width, LANES):
+            multiply_strip(values, at, apart, step, count, rows, line, width, out, line, width)
 
 
 @compiled()
-def _convert_panel(
-    panel: Any, spread: Any, vectors: int, step: Any, i: int, limits: Any, tile: Any, line: int, seeds: Any, total: Any
-) -> tuple[int, float]:
-    """Conversions of a pass, the ``i``-th, of up to six vectors: codes are added to ``total`` [6, width]."""
-    inverse_lsb, offset, bow, power, _ = tile
-    clipped, squares, width, place = 0, 0.0, len(total) // PANEL, seeds[1]
+def _convert(
+    sums: Any, spreads: Any, passes: Any, limits: Any, tile: Any, seeds: Any, strip: int, first: int, vectors: int,
+    out: int,
+) -> tuple[Any, float]:  # fmt: skip
+    """All conversions of up to six vectors at a block of a tile's lines, added to the float64 at address ``out``.
+
+    ``sums`` and variances ``spreads`` [passes, 6, B]; see `hetsim.analog.kernels.pulses.convert`.
+    """
+    clipped, saved, width = spread_whole(_i32(0)), 0.0, sums.shape[2]
     for v in range(vectors):
-        seed = seeds[0][v]
-        for j in range(0, width, LANES):
-            at = v * width + j
-            if power.shape[0] > 0:
-                squares += square_levels(panel, at, step.top, power, line + j)
-            if spread.shape[0] > 0:
-                add_normals(derived(seed, place + (line + j) // LANES), i, spread, panel, at)
-            clipped += digitise(panel, at, (inverse_lsb, offset, bow), line + j, limits, step.weight, total, at)
-    return clipped, squares
+        for line in range(0, width, LANES):
+            seed, found = derived(seeds[first + v], strip + line // LANES), spread_whole(_i32(0))
+            drawn = pair(seed, 0)
+            for i in range(passes.shape[0]):
+                step, at = passes[i], (i * PANEL + v) * width + line
+                sample = load(sums, at)
+                if tile[3] != 0:
+                    saved += weighted(sample * sample, tile[3] + 8 * line) / np.float64(step.top) ** 2
+                if spreads.shape[0] > 0:
+                    if i & 1 == 0 and i > 0:
+                        drawn = pair(seed, i >> 1)
+                    sample = noisy(sample, load(spreads, at), drawn, i)
+                codes, clips = digitise(sample, tile, line, limits, step.weight)
+                found, clipped = found + codes, clipped + clips
+            add_scaled(found, tile[4] + 8 * line, out + 8 * (v * width + line))
+    return clipped, saved
 
 
 @compiled()
 def _read_tile(
-    values: Any, squares: Any, across: bool, column: int, height: int, rows: Any, drive: Any, tile: Any, seeds: Any,
-    single: Any, output: Any,
+    values: Any, squared: Any, across: bool, column: int, height: int, signals: Any, variances: Any, drive: Any,
+    tile: Any, seeds: Any, vectors: int, strip: int, sums: Any, spreads: Any, output: Any,
 ) -> tuple[int, float]:  # fmt: skip
     """Products of all vectors with a block of a tile's lines, added to ``output`` [V, B]; see `read_levels`."""
-    panel, spread, total, wide = single
-    signals, variances = rows
-    width, (vector_seeds, place) = len(total) // PANEL, seeds
     apart, step = (1, values.shape[2]) if across else (values.shape[2], 1)
-    clipped, saved, size = 0, 0.0, values.shape[1] * values.shape[2]
-    for m in range(0, len(vector_seeds), PANEL):
-        vectors = min(PANEL, len(vector_seeds) - m)
-        for line in range(0, signals.shape[1], width):
-            total[:] = 0
-            for i in range(drive.passes.shape[0]):
-                strides = (i * size + m * apart + column * step, apart, step)
-                _multiply(values, strides, height, signals, line, wide, panel)
-                if variances.shape[0] > 0:
-                    _multiply(squares, strides, height, variances, line, wide, spread)
-                clips, square = _convert_panel(
-                    panel, spread, vectors, drive.passes[i], i, drive.limits, tile, line,
-                    (vector_seeds[m:], place), total,
-                )  # fmt: skip
-                clipped, saved = clipped + clips, saved + square
-            for v in range(vectors):
-                for j in range(width):
-                    output[m + v, line + j] += tile[4][line + j] * total[v * width + j]
-    return clipped, saved
+    clipped, saved, size, width = spread_whole(_i32(0)), 0.0, values.shape[1] * values.shape[2], output.shape[1]
+    passes, limits = drive.passes, (drive.limits[0], drive.limits[1])
+    for m in range(0, vectors, PANEL):
+        start = m * apart + column * step
+        for i in range(passes.shape[0]):
+            strides = (i * size + start, apart, step)
+            _multiply(values, strides, height, signals, sums[i])
+            if variances.shape[0] > 0:
+                _multiply(squared, strides, height, variances, spreads[i])
+        clips, square = _convert(
+            sums, spreads, passes, limits, tile, seeds, strip, m, min(PANEL, vectors - m),
+            output.ctypes.data + 8 * m * width,
+        )  # fmt: skip
+        clipped, saved = clipped + clips, saved + square
+    return -total(clipped), saved
 
 
 @compiled(nogil=True)
@@ -103,34 +109,30 @@ def read_levels(
 
     ``height``: rows of a full tile. Every product adds up its rows in order, wherever the vector stands.
     """
-    values, squares, panel, spread, total, output, seeds = room
+    values, squared, sums, spreads, output, seeds = room
     clipped, saved, strips = 0, 0.0, lines.signals.shape[3] // LANES
-    wide, deep = len(total) == PANEL * BLOCK, values.shape[2] if across else values.shape[1]
-    single, numbers = (panel, spread, total, wide), codes.shape[0] if across else codes.shape[1]
+    numbers, deep = (codes.shape[0], values.shape[2]) if across else (codes.shape[1], values.shape[1])
     for begin in range(0, len(scale), deep):
         vectors = min(deep, len(scale) - begin)
         for m in range(vectors):
             seeds[m] = derived(key, first + begin + m)
         corner, size = ((0, begin), (numbers, vectors)) if across else ((begin, 0), (vectors, numbers))
         for i in range(drive.passes.shape[0]):
-            _apply(codes, corner, size, drive.passes[i], values[i], squares[i])
+            _apply(codes, corner, size, drive.passes[i], values[i], squared[i])
         for n in range(blocks.shape[0]):
             block, start, count = blocks[n, 0], blocks[n, 1], blocks[n, 2]
             output[:vectors] = 0.0
             for r in range(lines.signals.shape[0]):
                 tile = (
-                    lines.inverse_lsb[r, block], lines.offset[r, block], lines.bow[r, block],
-                    lines.power[r, block], lines.gain[r, block],
+                    figures(lines.inverse_lsb, r, block), figures(lines.offset, r, block),
+                    figures(lines.bow, r, block), figures(lines.power, r, block), figures(lines.gain, r, block),
                 )  # fmt: skip
-                rows = min(height, numbers - r * height)
                 clips, square = _read_tile(
-                    values, squares, across, r * height, rows, (lines.signals[r, block], lines.variances[r, block]),
-                    drive, tile, (seeds[:vectors], (r * lines.signals.shape[1] + block) * strips), single, output,
+                    values, squared, across, r * height, min(height, numbers - r * height),
+                    lines.signals[r, block], lines.variances[r, block], drive, tile, seeds, vectors,
+                    (r * lines.signals.shape[1] + block) * strips, sums, spreads, output,
                 )  # fmt: skip
                 clipped, saved = clipped + clips, saved + square
             for m in range(vectors):
                 fold(output[:vectors], m, lines.shares, scale[begin + m], out[begin:, start : start + count])
     return clipped, saved
-
-
-WIDTH = BLOCK if WIDE else LANES  # lines that a panel of six vectors takes at a time, if there are as many

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.kernels.conversion import digitise, fold, square_pulses, weigh
-from hetsim.analog.kernels.noise import add_normals, derived
+from hetsim.analog.kernels.conversion import digitise, figures, fold, noisy, squares, weigh
+from hetsim.analog.kernels.noise import derived, pair
 from hetsim.analog.kernels.registers import SLOTS, add_rows
+from hetsim.analog.kernels.strips import add_lines, add_scaled, spread_whole, total, weighted
 from hetsim.analog.lines import GROUP, LANES
 
-_f32 = np.float32
+_f32, _i32 = np.float32, np.int32
 DEPTH = 8  # groups whose tables are kept together: 32 KiB
 
 
@@ -24,15 +25,14 @@ DEPTH = 8  # groups whose tables are kept together: 32 KiB
 def _tabulate(rows: Any, first: int, groups: int, line: int, table: Any) -> None:
     """Partial sums of ``groups`` groups of six ``rows`` [K, B], from row ``first`` on, of the lines from ``line`` on:
     ``table`` [groups, 64, lanes]."""
+    lanes = table.shape[2]
     for g in range(groups):
-        for h in range(0, table.shape[2], LANES):
-            for j in range(LANES):
-                table[g, 0, h + j] = 0
-            for k in range(GROUP):
-                row = first + g * GROUP + k
-                for e in range(1 << k):
-                    for j in range(LANES):
-                        table[g, (1 << k) + e, h + j] = table[g, e, h + j] + rows[row, line + h + j]
+        start = g * table.shape[1] * lanes
+        table[g, 0, :] = 0
+        for k in range(GROUP):
+            of = (first + g * GROUP + k) * rows.shape[1] + line
+            for e in range(1 << k):
+                add_lines(table, start + e * lanes, rows, of, table, start + ((1 << k) + e) * lanes)
 
 
 @compiled()
@@ -51,31 +51,48 @@ def _sum_planes(slots: Any, groups: int, rows: Any, line: int, table: Any, sums:
 
 @compiled()
 def convert(
-    planes: Any, row: int, lane: int, drive: Any, tile: Any, line: int, seed: Any, single: Any, out: Any
-) -> tuple[int, float]:
-    """All conversions of a vector's pulses at a tile and a strip of lines, added to ``out`` [B].
+    sums: Any, at: int, spreads: Any, of: int, passes: Any, limits: Any, tile: Any, line: int, seed: Any, out: int
+) -> tuple[Any, float]:
+    """All conversions of a vector's pulses at a tile and a strip of lines, added to the float64 at address ``out``.
 
-    ``planes``: sums and variances (without rows: no noise), those of the vector from ``row`` on and of the strip from
-    ``lane`` on. ``tile``: figures of its lines, of which the strip's begin at ``line``. ``single``: scratch. Returns
-    how many conversions clipped, and the squares of the signals weighted by the power that they save.
+    ``sums`` from index ``at`` on, and variances ``spreads`` from ``of`` on: see `weigh`; without rows there is no
+    noise. ``tile``: addresses of figures of its lines, see `read_pulses`, of which the strip's begin at ``line``.
+    Returns minus how many conversions clipped in each lane, and the squares of the signals weighted by the power
+    that they save.
     """
-    sums, spreads = planes
-    inverse_lsb, offset, bow, power, gain = tile
-    samples, variances, total = single
-    clipped, squares = 0, 0.0
-    total[:LANES] = 0
-    for i in range(drive.passes.shape[0]):
-        step = drive.passes[i]
-        weigh(sums, row, lane, step, _f32(2.0), samples, 0)
-        if power.shape[0] > 0:
-            squares += square_pulses(sums, row, lane, step, power, line)
+    clipped, found, saved = spread_whole(_i32(0)), spread_whole(_i32(0)), 0.0
+    row, drawn = sums.shape[1], pair(seed, 0)
+    for i in range(passes.shape[0]):
+        step = passes[i]
+        sample = weigh(sums, at, row, step, _f32(2.0))
+        if tile[3] != 0:
+            saved += weighted(squares(sums, at, row, step), tile[3] + 8 * line)
         if spreads.shape[0] > 0:
-            weigh(spreads, row, lane, step, _f32(4.0), variances, 0)
-            add_normals(seed, i, variances, samples, 0)
-        clipped += digitise(samples, 0, (inverse_lsb, offset, bow), line, drive.limits, step.weight, total, 0)
-    for j in range(LANES):
-        out[line + j] += gain[line + j] * total[j]
-    return clipped, squares
+            if i & 1 == 0 and i > 0:
+                drawn = pair(seed, i >> 1)
+            sample = noisy(sample, weigh(spreads, of, LANES, step, _f32(4.0)), drawn, i)
+        codes, clips = digitise(sample, tile, line, limits, step.weight)
+        found, clipped = found + codes, clipped + clips
+    add_scaled(found, tile[4] + 8 * line, out)
+    return clipped, saved
+
+
+@compiled()
+def _convert_all(
+    sums: Any, spreads: Any, lanes: int, vectors: int, passes: Any, planes: int, limits: Any, tile: Any, line: int,
+    key: Any, first: int, strip: int, output: Any,
+) -> tuple[int, float]:  # fmt: skip
+    """Conversions of all vectors at a tile and the lines from ``line`` on, the first of which is of a ``strip``."""
+    clipped, saved, width, out = spread_whole(_i32(0)), 0.0, output.shape[1], output.ctypes.data
+    for m in range(vectors):
+        seed = derived(key, first + m)
+        for lane in range(0, lanes, LANES):
+            clips, square = convert(
+                sums, m * planes * lanes + lane, spreads, m * planes * LANES, passes, limits, tile, line + lane,
+                derived(seed, strip + lane // LANES), out + 8 * (m * width + line + lane),
+            )  # fmt: skip
+            clipped, saved = clipped + clips, saved + square
+    return -total(clipped), saved
 
 
 @compiled(nogil=True)
@@ -90,30 +107,27 @@ def read_pulses(
     vector, decide the noise. ``room``: scratch, see `hetsim.analog.readout`. Returns how many conversions clipped,
     and the signals' squares weighted by ``lines.power``.
     """
-    tables, sums, spread_tables, spreads, single, output = room
-    clipped, saved, width, noisy = 0, 0.0, lines.signals.shape[3], lines.variances.shape[2] > 0
+    tables, sums, spread_tables, spreads, output = room
+    clipped, saved, width, noise = 0, 0.0, lines.signals.shape[3], lines.variances.shape[2] > 0
+    passes, planes, limits = drive.passes, drive.planes, (drive.limits[0], drive.limits[1])
     for n in range(blocks.shape[0]):
         block, start, count = blocks[n, 0], blocks[n, 1], blocks[n, 2]
         output[:] = 0.0
         for r in range(slots.shape[0]):
-            groups, place = -(-heights[r] // GROUP), (r * lines.signals.shape[1] + block) * (width // LANES)
+            groups, strip = -(-heights[r] // GROUP), (r * lines.signals.shape[1] + block) * (width // LANES)
             tile = (
-                lines.inverse_lsb[r, block], lines.offset[r, block], lines.bow[r, block],
-                lines.power[r, block], lines.gain[r, block],
+                figures(lines.inverse_lsb, r, block), figures(lines.offset, r, block), figures(lines.bow, r, block),
+                figures(lines.power, r, block), figures(lines.gain, r, block),
             )  # fmt: skip
             for line in range(0, width, tables.shape[2]):
                 _sum_planes(slots[r], groups, lines.signals[r, block], line, tables, sums)
-                if noisy:
+                if noise:
                     _sum_planes(slots[r], groups, lines.variances[r, block], line, spread_tables, spreads)
-                for m in range(len(scale)):
-                    seed = derived(key, first + m)
-                    for lane in range(0, tables.shape[2], LANES):
-                        strip = (line + lane) // LANES
-                        clips, square = convert(
-                            (sums, spreads), m * drive.planes, lane, drive, tile, line + lane,
-                            derived(seed, place + strip), single, output[m],
-                        )  # fmt: skip
-                        clipped, saved = clipped + clips, saved + square
+                clips, square = _convert_all(
+                    sums, spreads, tables.shape[2], len(scale), passes, planes, limits, tile, line, key, first,
+                    strip + line // LANES, output,
+                )  # fmt: skip
+                clipped, saved = clipped + clips, saved + square
         for m in range(len(scale)):
             fold(output, m, lines.shares, scale[m], out[:, start : start + count])
     return clipped, saved

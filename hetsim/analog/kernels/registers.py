@@ -14,6 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from hetsim.analog.kernels.strips import address, alike
 from hetsim.analog.lines import LANES, LINE
 
 SLOTS = 16  # sums of a set, which one call of `add_rows` takes on
@@ -21,16 +22,7 @@ PANEL = 6  # rows of a product
 # 32 registers of a whole vector, or 16 of half of one
 WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 
-_INDEX, _BYTE, _INT = ir.IntType(64), ir.IntType(8), ir.IntType(32)
-
-
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
-    """The address of an array's element, counted in memory order."""
-    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
-
-
-def _vector(builder: Any, address: Any, kind: Any) -> Any:
-    return builder.load(builder.bitcast(address, kind.as_pointer()), align=LINE)
+_INDEX, _BYTE = ir.IntType(64), ir.IntType(8)
 
 
 def _counted(builder: Any, count: Any, sums: list[Any], body: Any) -> list[Any]:
@@ -61,28 +53,29 @@ def add_rows(typing: Any, table: Any, offsets: Any, at: Any, groups: Any, sums: 
     whole = types.int64
     single = table.dtype == types.float32
 
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         table, offsets, at, groups, sums, row = arguments
         element, lanes = (ir.FloatType(), LANES) if single else (ir.IntType(16), 2 * LANES)
         kind, add = ir.VectorType(element, lanes), builder.fadd if single else builder.add
-        start = _pointer(context, builder, signature.args[0], table, _INDEX(0))
-        rows = builder.bitcast(start, _BYTE.as_pointer())
+        rows = address(context, builder, found.args[0], table, _INDEX(0), _BYTE)
         first = builder.mul(row, _INDEX(lanes))
         held = SLOTS if WIDE else SLOTS // 4
         for slot in range(0, SLOTS, held):
-            chosen = _pointer(context, builder, signature.args[1], offsets, builder.add(at, _INDEX(slot)))
+            offset = builder.add(at, _INDEX(slot))
+            chosen = address(context, builder, found.args[1], offsets, offset, ir.IntType(16))
             where = [builder.add(first, _INDEX((slot + s) * lanes)) for s in range(held)]
-            places = [_pointer(context, builder, signature.args[4], sums, w) for w in where]
+            places = [address(context, builder, found.args[4], sums, w, kind) for w in where]
 
             def body(g: Any, held: list[Any], chosen: Any = chosen) -> list[Any]:
                 group = builder.gep(chosen, [builder.mul(g, _INDEX(SLOTS))])
                 offset = [builder.load(builder.gep(group, [_INDEX(s)])) for s in range(len(held))]
-                found = [_vector(builder, builder.gep(rows, [builder.zext(o, _INDEX)]), kind) for o in offset]
-                return [add(x, y) for x, y in zip(held, found, strict=True)]
+                picked = [builder.gep(rows, [builder.zext(o, _INDEX)]) for o in offset]
+                parts = [builder.load(builder.bitcast(p, kind.as_pointer()), align=LINE) for p in picked]
+                return [add(x, y) for x, y in zip(held, parts, strict=True)]
 
-            results = _counted(builder, groups, [_vector(builder, place, kind) for place in places], body)
+            results = _counted(builder, groups, [builder.load(p, align=LINE) for p in places], body)
             for place, result in zip(places, results, strict=True):
-                builder.store(result, builder.bitcast(place, kind.as_pointer()), align=LINE)
+                builder.store(result, place, align=LINE)
         return context.get_dummy_value()
 
     return types.void(table, offsets, whole, whole, sums, whole), emit
@@ -91,24 +84,26 @@ def add_rows(typing: Any, table: Any, offsets: Any, at: Any, groups: Any, sums: 
 def _product(vectors: int) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
     def multiply(
-        typing: Any, left: Any, at: Any, apart: Any, step: Any, count: Any, right: Any, where: Any, wide: Any, out: Any
-    ) -> Any:
+        typing: Any, left: Any, at: Any, apart: Any, step: Any, count: Any, right: Any, where: Any, wide: Any,
+        out: Any, to: Any, row: Any,
+    ) -> Any:  # fmt: skip
         whole, single = types.int64, ir.FloatType()
         kind = ir.VectorType(single, LANES)
 
-        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            left, at, apart, step, count, right, where, wide, out = arguments
-            begin = _pointer(context, builder, signature.args[0], left, at)
+        def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+            left, at, apart, step, count, right, where, wide, out, to, row = arguments
+            begin = address(context, builder, found.args[0], left, at, single)
             rows = [builder.gep(begin, [builder.mul(apart, _INDEX(r))]) for r in range(PANEL)]
-            columns = _pointer(context, builder, signature.args[5], right, where)
+            columns = address(context, builder, found.args[5], right, where, single)
 
             def body(k: Any, sums: list[Any]) -> list[Any]:
-                row = builder.gep(columns, [builder.mul(k, wide)])
-                weights = [_vector(builder, builder.gep(row, [_INDEX(v * LANES)]), kind) for v in range(vectors)]
+                line = builder.gep(columns, [builder.mul(k, wide)])
+                places = [builder.gep(line, [_INDEX(v * LANES)]) for v in range(vectors)]
+                weights = [builder.load(builder.bitcast(p, kind.as_pointer()), align=LINE) for p in places]
                 far = builder.mul(k, step)
                 result = []
                 for r in range(PANEL):
-                    value = _spread(builder, builder.load(builder.gep(rows[r], [far])), kind)
+                    value = alike(builder, builder.load(builder.gep(rows[r], [far])), kind)
                     for v in range(vectors):
                         part = builder.fmul(value, weights[v], flags=["contract"])
                         result.append(builder.fadd(part, sums[r * vectors + v], flags=["contract"]))
@@ -116,23 +111,17 @@ def _product(vectors: int) -> Any:
 
             zeros = [ir.Constant(kind, [0.0] * LANES)] * (PANEL * vectors)
             for i, result in enumerate(_counted(builder, count, zeros, body)):
-                place = _pointer(context, builder, signature.args[8], out, _INDEX(i * LANES))
-                builder.store(result, builder.bitcast(place, kind.as_pointer()), align=LINE)
+                r, v = divmod(i, vectors)
+                index = builder.add(to, builder.add(builder.mul(row, _INDEX(r)), _INDEX(v * LANES)))
+                builder.store(result, address(context, builder, found.args[8], out, index, kind), align=LINE)
             return context.get_dummy_value()
 
-        return types.void(left, whole, whole, whole, whole, right, whole, whole, out), emit
+        return types.void(left, whole, whole, whole, whole, right, whole, whole, out, whole, whole), emit
 
     return multiply
 
 
-def _spread(builder: Any, value: Any, kind: Any) -> Any:
-    """A vector whose lanes are all ``value``."""
-    nothing = ir.Constant(kind, ir.Undefined)
-    one = builder.insert_element(nothing, value, _INT(0))
-    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES))
-
-
 # Products of 6 rows of `left`, float32 from index `at` on, rows `apart` and numbers of a row `step` from each other,
-# `count` of them, with 64 (16) columns of `right`, from `where` on, in rows that are `wide`: out[:6, :64] (out[:6, :16])
+# `count` of them, with 64 (16) columns of `right`, from index `where` on, in rows that are `wide`. They are written
+# to `out` from index `to` on, in rows of length `row`.
 multiply_block, multiply_strip = _product(4), _product(1)
-
