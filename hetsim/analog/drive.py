@@ -49,6 +49,14 @@ class Drive(NamedTuple):
     planes: int
     limits: NDArray[np.float32]
 
+    def bits(self, vectors: int, size: int) -> NDArray[np.uint32]:
+        """Which bit each slot of so many vectors side by side shows, plane after plane, padded to sets of ``size``:
+        those of negative inputs are the upper half of a word."""
+        signs = 1 if (self.passes["sign"] > 0).all() else 2
+        planes = np.arange(self.planes)
+        shown = np.repeat(planes % (self.planes // signs) + 16 * (planes // (self.planes // signs)), vectors)
+        return np.pad(shown, (0, -len(shown) % size)).astype(np.uint32)
+
 
 def drive(passes: Sequence[Pass], bits: int, codes: tuple[int, int]) -> Drive:
     """The table of ``passes`` for inputs of so many magnitude ``bits`` and converters from the lowest to the highest

@@ -76,23 +76,22 @@ class Readers:
     ) -> tuple[int, float]:  # fmt: skip
         from hetsim.analog import kernels
 
-        codes = np.ascontiguousarray(codes.T) if across else codes
         layout, tiling, lines = self.layout, self.layout.tiling, self.lines
-        sets = -(-len(codes) * drives.planes // kernels.SLOTS)
+        apart = min(kernels.SLOTS, 1 << (len(scale) - 1).bit_length())  # vectors whose slots stand side by side
+        bits = drives.bits(apart, kernels.SLOTS)
+        sets = -(-len(scale) // apart) * len(bits) // kernels.SLOTS
         slots = aligned((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16)
-        slots[...] = 0
-        signs = 1 if all(drives.passes.sign > 0) else 2
-        kernels.pack(codes, tiling.height, drives.planes // signs, signs, slots)
+        kernels.pack(codes, across, tiling.height, apart, bits, slots)
         noisy = lines.variances.shape[2] > 0
         lanes = LINE // lines.signals.itemsize
         table, total = (kernels.DEPTH, 1 << GROUP), sets * kernels.SLOTS
         room = (
             aligned((*table, lanes), lines.signals.dtype), aligned((total, lanes), lines.signals.dtype),
             aligned((*table, LANES), np.float32), aligned((total * noisy, LANES), np.float32),
-            np.empty((len(codes), layout.width)),
+            np.empty((len(scale), layout.width)),
         )  # fmt: skip
-        heights = np.array(tiling.heights())
-        return kernels.read_pulses(slots, heights, lines, drives, blocks, scale, key, first, room, out)
+        heights, order = np.array(tiling.heights()), (apart, len(bits))
+        return kernels.read_pulses(slots, order, heights, lines, drives, blocks, scale, key, first, room, out)
 
     def _levels(
         self, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any, first: int,

@@ -9,12 +9,18 @@ import numpy as np
 from hetsim.analog.kernels.compiled import compiled
 from hetsim.analog.kernels.pulses import DEPTH
 from hetsim.analog.kernels.registers import SLOTS
-from hetsim.analog.lines import GROUP, LINE
+from hetsim.analog.kernels.strips import load_words, spread_whole, store_short
+from hetsim.analog.lines import GROUP, LANES, LINE
 
-_f32, _i16, _i32, _u16, _u32 = np.float32, np.int16, np.int32, np.uint16, np.uint32
+_f32, _i16, _i32, _u32 = np.float32, np.int16, np.int32, np.uint32
 _TINY = np.finfo(np.float32).tiny
-_OCTET = 8  # planes that are packed together
-_ROW = 1 << GROUP  # rows of a table
+
+
+@compiled()
+def _unit(largest: Any, top: Any) -> Any:
+    """What one code unit stands for, so that the ``largest`` magnitude becomes the code ``top``."""
+    unit = largest / _f32(top)
+    return unit if unit >= _TINY else _f32(1.0)
 
 
 @compiled(nogil=True)
@@ -25,10 +31,10 @@ def quantise(x: Any, top: Any, codes: Any, scale: Any) -> None:
         largest = _i32(0)
         for k in range(x.shape[1]):  # floats without their sign are in the order of their bits
             largest = max(largest, bits[m, k] & _i32(0x7FFFFFFF))
-        unit = np.int32(largest).view(np.float32) / _f32(top)
-        scale[m] = unit if unit >= _TINY else _f32(1.0)
+        unit = _unit(np.int32(largest).view(np.float32), top)
+        scale[m] = unit
         for k in range(x.shape[1]):
-            codes[m, k] = _i16(np.rint(x[m, k] / scale[m]))
+            codes[m, k] = _i16(_i32(np.rint(x[m, k] / unit)))
 
 
 @compiled()
@@ -98,24 +104,40 @@ def quantise_windows(
         units = scale[done : done + count]
         _peaks(peaks[image], shape, y, x, units)
         for p in range(count):
-            unit = units[p] / _f32(top)
-            units[p] = unit if unit >= _TINY else _f32(1.0)
+            units[p] = _unit(units[p], top)
         _fill(images[image], shape, y, x, units, codes, done)
         done += count
+
+
+@compiled()
+def _ones(x: Any) -> Any:
+    """How many bits of 15 are set."""
+    x = x - ((x >> _i32(1)) & _i32(0x5555))
+    x = (x & _i32(0x3333)) + ((x >> _i32(2)) & _i32(0x3333))
+    x = (x + (x >> _i32(4))) & _i32(0x0F0F)
+    return (x + (x >> _i32(8))) & _i32(0x1F)
 
 
 @compiled(nogil=True)
 def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -> None:
     """Add to ``driven`` int64 [passes, K] what each row applies over all vectors, or with ``amplitude`` the square of
-    it: exact, so that no order of adding up matters. ``codes`` int16 [M, K], or ``across`` [K, M]."""
-    for a in range(codes.shape[0]):
-        for i in range(passes.shape[0]):
-            first, top, total = _i32(passes[i].first), _i32(passes[i].top), np.int64(0)
-            if passes[i].sign != passes[0].sign:
-                continue  # each magnitude meets the passes of its own sign only
+    it: exact, so that no order of adding up matters. ``codes`` int16 [M, K], or ``across`` [K, M].
+
+    Passes of one bit are counted together, as the first.
+    """
+    serial = True
+    for i in range(passes.shape[0]):
+        serial &= passes[i].top == 1
+    for i in range(passes.shape[0]):
+        first, top = _i32(passes[i].first), _i32(passes[i].top)
+        if passes[i].sign != passes[0].sign or (serial and i > 0):
+            continue  # each magnitude meets the passes of its own sign only
+        for a in range(codes.shape[0]):
+            total = np.int64(0)
             for b in range(codes.shape[1]):
-                part = (abs(_i32(codes[a, b])) >> first) & top
-                applied = part * part if amplitude else part
+                magnitude = abs(_i32(codes[a, b]))
+                part = _ones(magnitude) if serial else (magnitude >> first) & top
+                applied = part * part if amplitude and not serial else part
                 if across:
                     total += applied
                 else:
@@ -125,33 +147,44 @@ def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -
 
 
 @compiled()
-def _octet(words: Any, bit: int, place: int, out: Any) -> None:
-    """Eight neighbouring bits of six ``words``: where each plane finds its partial sum, bytes from ``place`` on."""
-    for p in range(_OCTET):
-        found = _u32(0)
-        for k in range(GROUP):
-            found |= ((words[k] >> _u32(bit + p)) & _u32(1)) << _u32(k)
-        out[p] = _u16(found * _u32(LINE) + _u32(place))
+def _transpose(codes: Any, across: bool, top: int, rows: int, first: int, apart: int, words: Any) -> None:
+    """The codes of the vectors from ``first`` on in the lanes of ``words`` uint32 [rows, 16], at the rows from
+    ``top`` on: magnitudes of positive ones in the lower half, of negative ones in the upper. After ``apart`` lanes
+    the vectors begin again."""
+    vectors = codes.shape[1] if across else codes.shape[0]
+    words[rows:] = 0
+    for lane in range(apart):
+        m = first + lane
+        for k in range(rows):
+            code = _i32(0)
+            if m < vectors:
+                code = _i32(codes[top + k, m]) if across else _i32(codes[m, top + k])
+            words[k, lane] = _u32(max(code, _i32(0))) | (_u32(max(-code, _i32(0))) << _u32(16))
+    for lane in range(apart, LANES):
+        for k in range(rows):
+            words[k, lane] = words[k, lane - apart]
 
 
 @compiled(nogil=True)
-def pack(codes: Any, height: int, planes: int, signs: int, slots: Any) -> None:
-    """Bits of ``codes`` int16 [M, K] as `hetsim.analog.kernels.registers.add_rows` wants them.
+def pack(codes: Any, across: bool, height: int, apart: int, bits: Any, slots: Any) -> None:
+    """Bits of ``codes`` int16 [M, K], or ``across`` [K, M], as `hetsim.analog.kernels.registers.add_rows` wants them.
 
-    ``slots`` uint16 [tiles down, sets, groups, 16], zeros at first: the planes of a vector are neighbouring slots,
-    those of negative inputs (with two ``signs``) behind those of positive ones.
+    ``slots`` uint16 [tiles down, sets, groups, 16]: the slots of ``apart`` vectors, a power of two up to 16, stand
+    side by side, plane after plane; then come the next vectors, in a new set. ``bits`` uint32 [planes of such
+    vectors, padded to whole sets]: which bit of a word, see `_transpose`, each slot shows.
     """
-    words, found = np.zeros(GROUP, np.uint32), np.empty(2 * _OCTET, np.uint16)
+    numbers, vectors = (codes.shape[0], codes.shape[1]) if across else (codes.shape[1], codes.shape[0])
+    sets, words = len(bits) // SLOTS, np.empty((slots.shape[2] * GROUP, LANES), np.uint32)
     for r in range(slots.shape[0]):
-        rows = min(height, codes.shape[1] - r * height)
-        for m in range(codes.shape[0]):
-            for g in range(-(-rows // GROUP)):
-                for k in range(GROUP):
-                    code = _i32(codes[m, r * height + g * GROUP + k]) if g * GROUP + k < rows else _i32(0)
-                    words[k] = _u32(max(code, _i32(0))) | (_u32(max(-code, _i32(0))) << _u32(16))
-                for sign in range(signs):
-                    for bit in range(0, planes, _OCTET):
-                        _octet(words, 16 * sign + bit, (g % DEPTH) * _ROW * LINE, found)
-                        for p in range(min(_OCTET, planes - bit)):
-                            slot = (m * signs + sign) * planes + bit + p
-                            slots[r, slot // SLOTS, g, slot % SLOTS] = found[p]
+        rows = min(height, numbers - r * height)
+        for q in range(-(-vectors // apart)):
+            _transpose(codes, across, r * height, rows, q * apart, apart, words)
+            for s in range(sets):
+                shift = load_words(bits, s * SLOTS)
+                out = ((r * slots.shape[1] + q * sets + s) * slots.shape[2]) * SLOTS
+                for g in range(-(-rows // GROUP)):
+                    found = spread_whole(_u32((g % DEPTH) << GROUP))
+                    for k in range(GROUP):
+                        bit = (load_words(words, (g * GROUP + k) * LANES) >> shift) & spread_whole(_u32(1))
+                        found = found + bit * spread_whole(_u32(1 << k))
+                    store_short(found * spread_whole(_u32(LINE)), slots, out + g * SLOTS)

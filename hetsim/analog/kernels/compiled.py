@@ -12,7 +12,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(**options: Any) -> Callable[[F], F]:
     """Compile a function; products and sums may fuse, but no sum changes its order."""
-    return cast("Callable[[F], F]", numba.njit(cache=True, fastmath={"contract", "nsz"}, **options))
+    loose = {"contract", "nsz"}
+    return cast("Callable[[F], F]", numba.njit(cache=True, fastmath=loose, error_model="numpy", **options))
+
+
+def inlined() -> Callable[[F], F]:
+    """Compile a function into those that call it."""
+    return compiled(forceinline=True)
 
 
 def threads() -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hetsim.analog.kernels.compiled import compiled
+from hetsim.analog.kernels.compiled import compiled, inlined
 from hetsim.analog.kernels.noise import pair
 from hetsim.analog.kernels.strips import (
     as_whole, differ, floor, least, load, magnitude, most, read, root, spread, spread_whole,
@@ -22,7 +22,7 @@ def figures(array: Any, r: int, block: int) -> int:
     return array.ctypes.data + (r * array.shape[1] + block) * width * array.itemsize if width > 0 else 0
 
 
-@compiled()
+@inlined()
 def digitise(sample: Any, tile: Any, line: int, limits: Any, weight: int) -> tuple[Any, Any]:
     """Round a strip of samples to codes and clip them: ``weight`` times each code, and -1 for each that clipped.
 
@@ -41,14 +41,14 @@ def digitise(sample: Any, tile: Any, line: int, limits: Any, weight: int) -> tup
     return as_whole(bounded) * spread_whole(_i32(weight)), differ(code, bounded)
 
 
-@compiled()
+@inlined()
 def noisy(sample: Any, variance: Any, drawn: Any, i: int) -> Any:
     """A strip of samples with the noise of the ``i``-th pass, whose pair is ``drawn``."""
     square, cosine, sine = drawn
     return sample + root(square * variance) * (sine if i & 1 else cosine)
 
 
-@compiled()
+@inlined()
 def weigh(sums: Any, at: int, row: int, step: Any, base: Any) -> Any:
     """Combine a pass's bit planes into a strip.
 
@@ -69,7 +69,7 @@ def weigh(sums: Any, at: int, row: int, step: Any, base: Any) -> Any:
     return strip
 
 
-@compiled()
+@inlined()
 def squares(sums: Any, at: int, row: int, step: Any) -> Any:
     """Squares of the signals of a pass's pulses, each times how often it is integrated; see `weigh`."""
     total, worth = spread(_f32(0.0)), _f32(1.0)
@@ -84,10 +84,13 @@ def squares(sums: Any, at: int, row: int, step: Any) -> Any:
 
 @compiled()
 def fold(lines: Any, v: int, shares: Any, scale: Any, out: Any) -> None:
-    """Add up the lines of each output, a B/L-th of ``lines`` [V, B] apart: ``out`` [V, outputs] float32."""
+    """Add up the lines of each output, a B/L-th of ``lines`` [V, B] apart: ``out`` [V, outputs] float32.
+
+    The first of ``shares`` is 1. What is added up stays in ``lines``.
+    """
     apart = lines.shape[1] // shares.shape[0]
+    for k in range(1, shares.shape[0]):
+        for j in range(apart):
+            lines[v, j] += shares[k] * lines[v, k * apart + j]
     for j in range(out.shape[1]):
-        y = 0.0
-        for k in range(shares.shape[0]):
-            y += shares[k] * lines[v, k * apart + j]
-        out[v, j] = _f32(scale * y)
+        out[v, j] = _f32(scale * lines[v, j])

@@ -10,7 +10,7 @@ from hetsim.analog.kernels.compiled import compiled
 from hetsim.analog.kernels.conversion import digitise, figures, fold, noisy
 from hetsim.analog.kernels.noise import derived, pair
 from hetsim.analog.kernels.registers import PANEL, WIDE, multiply_block, multiply_strip
-from hetsim.analog.kernels.strips import add_scaled, load, spread_whole, total, weighted
+from hetsim.analog.kernels.strips import add_scaled, load, spread, spread_whole, total, weighted
 from hetsim.analog.lines import BLOCK, LANES
 
 _f32, _i32 = np.float32, np.int32
@@ -60,14 +60,14 @@ def _convert(
     for v in range(vectors):
         for line in range(0, width, LANES):
             seed, found = derived(seeds[first + v], strip + line // LANES), spread_whole(_i32(0))
-            drawn = pair(seed, 0)
+            drawn = spread(_f32(0.0)), spread(_f32(0.0)), spread(_f32(0.0))
             for i in range(passes.shape[0]):
                 step, at = passes[i], (i * PANEL + v) * width + line
                 sample = load(sums, at)
                 if tile[3] != 0:
                     saved += weighted(sample * sample, tile[3] + 8 * line) / np.float64(step.top) ** 2
                 if spreads.shape[0] > 0:
-                    if i & 1 == 0 and i > 0:
+                    if i & 1 == 0:
                         drawn = pair(seed, i >> 1)
                     sample = noisy(sample, load(spreads, at), drawn, i)
                 codes, clips = digitise(sample, tile, line, limits, step.weight)

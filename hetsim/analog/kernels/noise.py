@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hetsim.analog.kernels.compiled import compiled
+from hetsim.analog.kernels.compiled import inlined
 from hetsim.analog.kernels.strips import (
     as_single, bits_of, from_bits, lanes, magnitude, most, spread, spread_whole,
 )  # fmt: skip
@@ -35,7 +35,7 @@ _WEYL, _HASH_A, _HASH_B, _OTHER = _u32(0x9E3779B9), _u32(0x7FEB352D), _u32(0x846
 _MANTISSA, _ONE, _QUARTER = _u32(0x7FFFFF), _u32(0x3F800000), _u32(0x40000000)
 
 
-@compiled()
+@inlined()
 def derived(seed: Any, place: Any) -> Any:
     """The seed of a place: splitmix64 [Steele 2014]."""
     x = _u64(seed + _u64(place + 1) * _GOLDEN)
@@ -44,20 +44,20 @@ def derived(seed: Any, place: Any) -> Any:
     return _u64(x ^ (x >> _u64(31)))
 
 
-@compiled()
+@inlined()
 def words(seed: Any, place: int) -> Any:
     """Sixteen times 32 well-mixed bits, that depend on ``seed`` and ``place`` only."""
     return _hashed(_numbered(seed, place), _u32(seed >> _u64(32)))
 
 
-@compiled()
+@inlined()
 def _numbered(seed: Any, place: int) -> Any:
     """The lanes' places, counted on from a seed by Weyl's sequence."""
     counter = lanes() + spread_whole(_u32(place * LANES))
     return spread_whole(_u32(seed & _u64(0xFFFFFFFF))) + counter * spread_whole(_WEYL)
 
 
-@compiled()
+@inlined()
 def _hashed(x: Any, salt: Any) -> Any:
     """32 bits to 32 well-mixed bits in each lane."""
     x = (x ^ (x >> spread_whole(_u32(16)))) * spread_whole(_HASH_A)
@@ -66,7 +66,7 @@ def _hashed(x: Any, salt: Any) -> Any:
     return x ^ (x >> spread_whole(_u32(16)))
 
 
-@compiled()
+@inlined()
 def _cosine(turn: Any) -> Any:
     """Cosine of angles in 2**-32 turns, signed 32-bit integers."""
     u = spread(_f32(0.25)) - magnitude(as_single(turn) * spread(_f32(2.0**-32)))
@@ -78,7 +78,7 @@ def _cosine(turn: Any) -> Any:
     return (p * q + spread(_SIN[0])) * u
 
 
-@compiled()
+@inlined()
 def _square(bits: Any) -> Any:
     """-2 ln u for u in (0, 1) made of the upper 24 of 32 random bits."""
     u = as_single(bits >> spread_whole(_u32(8))) + spread(_f32(0.5))
@@ -97,7 +97,7 @@ def _square(bits: Any) -> Any:
     return most((p * s + exponent * spread(_LN2)) * spread(_f32(-2.0)), spread(_f32(0.0)))
 
 
-@compiled()
+@inlined()
 def pair(seed: Any, place: int) -> tuple[Any, Any, Any]:
     """What makes two strips of normals [Box 1958]: the square of their radius, and cosine and sine of their angle.
 

@@ -177,6 +177,30 @@ def load(typing: Any, array: Any, at: Any) -> Any:
     return SINGLE(array, types.int64), emit
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def load_words(typing: Any, array: Any, at: Any) -> Any:
+    """Sixteen whole numbers of a uint32 array from index ``at`` on."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        return builder.load(address(context, builder, found.args[0], *arguments, _INTS), align=4)
+
+    return WHOLE(array, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_short(typing: Any, strip: Any, array: Any, at: Any) -> Any:
+    """Write whole numbers into a uint16 array from index ``at`` on."""
+    short = ir.VectorType(ir.IntType(16), LANES)
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        strip, array, at = arguments
+        place = address(context, builder, found.args[1], array, at, short)
+        builder.store(builder.trunc(strip, short), place, align=2)
+        return context.get_dummy_value()
+
+    return types.void(strip, array, types.int64), emit
+
+
 def _at(builder: Any, place: Any, kind: Any) -> Any:
     return builder.inttoptr(place, kind.as_pointer())
 
