@@ -143,12 +143,15 @@ class Crossbar:
         tiles = np.arange(self.tiling.columns) // self.tiling.width
         lsb = (scale / self.sheet.adc.codes(self.sheet.lines == 1)[1])[:, None, tiles]
         sheet = self.sheet
-        whole = mode == "ideal" and sheet.sensing == "current" and sheet.dac.encoding == "pulses" and sheet.lines == 1
+        # sums of pulses that are converted one by one fit 16 bits: exact targets in steps are whole numbers
+        serial = sheet.dac.encoding == "pulses" and sheet.dac.bits == 1 and sheet.signed_inputs == "two_phase"
+        exact = mode == "ideal" and sheet.sensing == "current" and sheet.lines == 1
         return self._layout.lines(
             sensed.signals,
             np.broadcast_to(lsb, sensed.gain.shape),
             sensed.gain,
             variances=sensed.variances,
             power=sensed.power,
-            whole=whole,
+            whole=exact and serial,
+            fixed=serial,
         )

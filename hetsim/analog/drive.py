@@ -33,21 +33,23 @@ def applied(codes: Codes, step: Pass) -> Single:
     return part if step.sign else part * np.sign(codes)
 
 
-_STEP = np.dtype([(name, np.int64) for name in ("begin", "end", "apart", "first", "top", "sign", "weight")])
+_STEP = np.dtype([(name, np.int64) for name in ("begin", "end", "apart", "first", "top", "sign")])
 
 
 class Drive(NamedTuple):
     """The passes of a read, as the compiled loops want them.
 
     ``passes``, a record each: the bit planes from ``begin`` to ``end`` of the ``planes`` of a vector, each worth
-    twice the one before, and ``apart`` from them, where not zero, those that are subtracted; the ``first`` bit, the
-    ``top`` input and the ``sign`` of `Pass`; and the ``weight`` of a code. ``limits`` float32: lowest and highest
-    code.
+    twice the one before, and ``apart`` from them, where not zero, those that are subtracted; and the ``first`` bit,
+    the ``top`` input and the ``sign`` of `Pass`. ``weights`` float32: what its code counts. ``limits`` float32:
+    lowest and highest code. ``long``: a sum of weighted codes may be beyond the whole numbers of float32.
     """
 
     passes: NDArray[np.void]
+    weights: Single
     planes: int
-    limits: NDArray[np.float32]
+    limits: Single
+    long: bool
 
     def bits(self, vectors: int, size: int) -> NDArray[np.uint32]:
         """Which bit each slot of so many vectors side by side shows, plane after plane, padded to sets of ``size``:
@@ -64,10 +66,11 @@ def drive(passes: Sequence[Pass], bits: int, codes: tuple[int, int]) -> Drive:
     rows = []
     for p in passes:
         begin = bits * (p.sign < 0) + p.first
-        weight = (-1 if p.sign < 0 else 1) << p.first
-        rows.append((begin, begin + p.bits, bits * (p.sign == 0), p.first, p.top, p.sign, weight))
+        rows.append((begin, begin + p.bits, bits * (p.sign == 0), p.first, p.top, p.sign))
+    weights = np.array([(-1 if p.sign < 0 else 1) << p.first for p in passes], np.float32)
     planes = bits * (1 if all(p.sign > 0 for p in passes) else 2)
-    return Drive(np.array(rows, _STEP).view(np.recarray), planes, np.array(codes, np.float32))
+    long = bool(np.abs(weights).sum(dtype=np.float64) * max(np.abs(codes)) > 2**24)
+    return Drive(np.array(rows, _STEP), weights, planes, np.array(codes, np.float32), long)
 
 
 class Vectors(Protocol):

@@ -24,9 +24,10 @@ class Lines(NamedTuple):
     """The lines of all tiles in blocks of B, ``blocks`` of them side by side.
 
     ``signals`` [tiles down, blocks, rows, B], float32 or int16: what a row adds to a line for each input unit;
-    ``variances`` float32 likewise, of the noise of one read. Of all converters [tiles down, blocks, B]:
-    ``inverse_lsb`` float32, codes per unit of signal; ``offset`` and ``bow`` float32, in codes; ``gain`` float64,
-    output per code; ``power`` float64, weight of squared signals.
+    ``variances`` likewise, float32 or uint16, of the noise of one read. Of all converters [tiles down, blocks, B]:
+    ``inverse_lsb`` float32, codes per unit of signal; ``deviation`` float32, codes per root of a unit of variance;
+    ``offset`` float32, in codes, plus the half that makes truncating rounding; ``bow`` float32, in codes; ``gain``
+    float64, output per code; ``power`` float64, weight of squared signals.
 
     Cells [tiles down, blocks, rows, C, B] float32 for noise that is frozen for a product: ``cells``, the signal of
     each of the C cells behind a line, its ``sigma``, and the amplitude of its ``telegraph`` noise; ``signs`` [C],
@@ -35,8 +36,9 @@ class Lines(NamedTuple):
     """
 
     signals: NDArray[Any]
-    variances: Single
+    variances: NDArray[Any]
     inverse_lsb: Single
+    deviation: Single
     offset: Single
     bow: Single
     gain: Doubles
@@ -85,20 +87,26 @@ class Layout:
         telegraph: Single | None = None,
         signs: Sequence[float] = (1.0,),
         whole: bool = False,
+        fixed: bool = False,
     ) -> Lines:
         """Lay out figures of rows, [L, rows, columns], and of lines at the tiles down, [tiles down, L, columns].
 
         ``lsb``: signal of a code; ``gain``: output per unit of signal; cells are [C, L, rows, columns]. ``whole``
-        signals are whole numbers but for rounding, and are added up as such if their sums fit.
+        signals are whole numbers but for rounding, and are added up as such if their sums fit. ``fixed``: variances are
+        added up in units of a 65535th of those of all a line's rows at a tile.
         """
-        laid: Any = self._rows(signals)
-        if whole:
-            laid = _whole(laid)
+        inverse_lsb = self._columns((1 / lsb).astype(np.float32))
+        deviation, spreads = inverse_lsb, self._rows(variances)
+        if fixed:
+            spreads, unit = _fixed(spreads)
+            deviation = inverse_lsb * unit
+        half = np.float32(0.5) + (np.zeros(gain.shape, np.float32) if offset is None else offset)
         return Lines(
-            laid,
-            self._rows(variances),
-            self._columns((1 / lsb).astype(np.float32)),
-            self._columns(offset, np.float32),
+            _whole(self._rows(signals)) if whole else self._rows(signals),
+            spreads,
+            inverse_lsb,
+            deviation,
+            self._columns(half),
             self._columns(bow, np.float32),
             self._columns(lsb * gain),
             self._columns(power, np.float64),
@@ -150,6 +158,18 @@ def _whole(signals: Single) -> NDArray[Any]:
     whole = aligned(signals.shape, np.int16)
     whole[...] = rounded
     return np.asarray(whole)
+
+
+def _fixed(variances: Single) -> tuple[NDArray[Any], Single]:
+    """Variances [.., rows, B] as uint16, whose sums over rows fit, and the root of their unit [.., B]."""
+    if variances.shape[-1] % (2 * LANES):
+        return variances, np.ones(variances.shape[:-2] + variances.shape[-1:], np.float32)
+    rows = variances.shape[-2]
+    unit = variances.sum(axis=-2, dtype=np.float64) / (np.iinfo(np.uint16).max - rows)  # each may round up by a half
+    unit = np.where(unit > 0, unit, 1.0)
+    whole = aligned(variances.shape, np.uint16)
+    whole[...] = np.rint(variances / unit[..., None, :].astype(np.float32))
+    return whole, np.sqrt(unit).astype(np.float32)
 
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:

@@ -83,12 +83,13 @@ class Readers:
         slots = aligned((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16)
         kernels.pack(codes, across, tiling.height, apart, bits, slots)
         noisy = lines.variances.shape[2] > 0
-        lanes = LINE // lines.signals.itemsize
         table, total = (kernels.DEPTH, 1 << GROUP), sets * kernels.SLOTS
+        signal, spread = lines.signals, lines.variances
+        lanes, wide = LINE // signal.itemsize, LINE // spread.itemsize
         room = (
-            aligned((*table, lanes), lines.signals.dtype), aligned((total, lanes), lines.signals.dtype),
-            aligned((*table, LANES), np.float32), aligned((total * noisy, LANES), np.float32),
-            np.empty((len(scale), layout.width)),
+            aligned((*table, lanes), signal.dtype), aligned((total, lanes), signal.dtype),
+            aligned((*table, wide if noisy else 0), spread.dtype), aligned((total * noisy, wide), spread.dtype),
+            np.empty((len(scale), layout.width)), np.empty(len(scale), np.uint64),
         )  # fmt: skip
         heights, order = np.array(tiling.heights()), (apart, len(bits))
         return kernels.read_pulses(slots, order, heights, lines, drives, blocks, scale, key, first, room, out)

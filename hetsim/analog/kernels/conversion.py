@@ -9,77 +9,68 @@ import numpy as np
 from hetsim.analog.kernels.compiled import compiled, inlined
 from hetsim.analog.kernels.noise import pair
 from hetsim.analog.kernels.strips import (
-    as_whole, differ, floor, least, load, magnitude, most, read, root, spread, spread_whole,
+    add_scaled, counted, floor, least, load, magnitude, most, read, root, spread, spread_whole,
 )  # fmt: skip
 
 _f32, _i32 = np.float32, np.int32
 
 
 @compiled()
-def figures(array: Any, r: int, block: int) -> int:
-    """The address of figures [tiles down, blocks, B] of a block's lines; 0 where there are none."""
+def tile_of(lines: Any, r: int, block: int) -> Any:
+    """Addresses of what `convert` wants of a block's lines at a tile, and of their power; 0 for what they lack."""
+    return (
+        _figures(lines.inverse_lsb, r, block), _figures(lines.offset, r, block), _figures(lines.deviation, r, block),
+        _figures(lines.bow, r, block), _figures(lines.gain, r, block), _figures(lines.power, r, block),
+    )  # fmt: skip
+
+
+@compiled()
+def _figures(array: Any, r: int, block: int) -> int:
     width = array.shape[2]
     return array.ctypes.data + (r * array.shape[1] + block) * width * array.itemsize if width > 0 else 0
 
 
 @inlined()
-def digitise(sample: Any, tile: Any, line: int, limits: Any, weight: int) -> tuple[Any, Any]:
-    """Round a strip of samples to codes and clip them: ``weight`` times each code, and -1 for each that clipped.
+def _bent(u: Any, bow: int, top: Any) -> Any:
+    """A converter's transfer: samples in codes with the bow of their size, a parabola on each side of zero."""
+    share = most(least(u * spread(_f32(1.0) / top), spread(_f32(1.0))), spread(_f32(-1.0)))
+    return u + (share - share * magnitude(share)) * read(bow) * spread(_f32(4.0))
 
-    ``tile``: addresses of the lines' codes per unit of signal, offsets and bows in codes (0: ideal), of which the
-    strip's are the ``line``-th and following. ``limits``: lowest and highest code.
+
+@inlined()
+def convert(
+    sums: Any, spreads: Any, places: Any, rows: Any, drive: Any, tile: Any, line: int, seed: Any, out: int
+) -> Any:
+    """All conversions of a vector at a tile and a strip of lines, added to the float64 at address ``out``.
+
+    Samples, and variances ``spreads`` (without rows: no noise), of the passes stand ``rows`` apart from indices
+    ``places`` on. ``drive``: weights and limits of codes, and whether a sum of all passes may be no float32.
+    ``tile``: addresses of the lines' codes per unit of signal, offsets plus a half, codes per root of a unit of
+    variance, bows and gains, of which the strip's are the ``line``-th and following. Returns how many conversions
+    clipped in each lane.
     """
+    weights, limits, long = drive
     low, high = spread(limits[0]), spread(limits[1])
-    u = sample * read(tile[0] + 4 * line)
-    if tile[2] != 0:
-        share = most(least(u * spread(_f32(1.0) / limits[1]), spread(_f32(1.0))), spread(_f32(-1.0)))
-        u = u + (share - share * magnitude(share)) * read(tile[2] + 4 * line) * spread(_f32(4.0))
-    if tile[1] != 0:
-        u = u + read(tile[1] + 4 * line)
-    code = floor(u + spread(_f32(0.5)))
-    bounded = least(most(code, low), high)
-    return as_whole(bounded) * spread_whole(_i32(weight)), differ(code, bounded)
-
-
-@inlined()
-def noisy(sample: Any, variance: Any, drawn: Any, i: int) -> Any:
-    """A strip of samples with the noise of the ``i``-th pass, whose pair is ``drawn``."""
-    square, cosine, sine = drawn
-    return sample + root(square * variance) * (sine if i & 1 else cosine)
-
-
-@inlined()
-def weigh(sums: Any, at: int, row: int, step: Any, base: Any) -> Any:
-    """Combine a pass's bit planes into a strip.
-
-    ``sums`` has rows of length ``row``, one for each plane of a vector, of which the strip's first begins at index
-    ``at``. Each plane is worth ``base`` times the one before; those ``step.apart`` further on are subtracted, or of
-    variances (``base`` 4) added.
-    """
-    strip = load(sums, at + step.begin * row)
-    worth = base
-    for i in range(step.begin + 1, step.end):
-        strip = strip + load(sums, at + i * row) * spread(worth)
-        worth *= base
-    if step.apart:
-        worth = _f32(-1.0) if base == _f32(2.0) else _f32(1.0)
-        for i in range(step.begin + step.apart, step.end + step.apart):
-            strip = strip + load(sums, at + i * row) * spread(worth)
-            worth *= base
-    return strip
-
-
-@inlined()
-def squares(sums: Any, at: int, row: int, step: Any) -> Any:
-    """Squares of the signals of a pass's pulses, each times how often it is integrated; see `weigh`."""
-    total, worth = spread(_f32(0.0)), _f32(1.0)
-    for i in range(step.begin, step.end):
-        signal = load(sums, at + i * row)
-        if step.apart:
-            signal = signal - load(sums, at + (i + step.apart) * row)
-        total = total + signal * signal * spread(worth)
-        worth *= _f32(2.0)
-    return total
+    clipped, found = spread_whole(_i32(0)), spread(_f32(0.0))
+    square, cosine, sine = found, found, found
+    for i in range(len(weights)):
+        u = load(sums, places[0] + i * rows[0]) * read(tile[0] + 4 * line)
+        if spreads.shape[0] > 0:
+            if i & 1 == 0:
+                square, cosine, sine = pair(seed, i >> 1)
+            variance = load(spreads, places[1] + i * rows[1])
+            u = root(square * variance) * (sine if i & 1 else cosine) * read(tile[2] + 4 * line) + u
+        if tile[3] != 0:
+            u = _bent(u, tile[3] + 4 * line, limits[1])
+        code = floor(u + read(tile[1] + 4 * line))
+        bounded = least(most(code, low), high)
+        clipped = counted(clipped, code, bounded)
+        found = bounded * spread(weights[i]) + found
+        if long:
+            add_scaled(found, tile[4] + 8 * line, out)
+            found = spread(_f32(0.0))
+    add_scaled(found, tile[4] + 8 * line, out)
+    return clipped
 
 
 @compiled()

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.kernels.conversion import digitise, figures, fold, noisy
-from hetsim.analog.kernels.noise import derived, pair
+from hetsim.analog.kernels.conversion import convert, fold, tile_of
+from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import PANEL, WIDE, multiply_block, multiply_strip
-from hetsim.analog.kernels.strips import add_scaled, load, spread, spread_whole, total, weighted
+from hetsim.analog.kernels.strips import load, spread_whole, total, weighted
 from hetsim.analog.lines import BLOCK, LANES
 
 _f32, _i32 = np.float32, np.int32
@@ -48,31 +48,27 @@ def _multiply(values: Any, strides: Any, count: int, rows: Any, out: Any) -> Non
 
 
 @compiled()
-def _convert(
-    sums: Any, spreads: Any, passes: Any, limits: Any, tile: Any, seeds: Any, strip: int, first: int, vectors: int,
-    out: int,
-) -> tuple[Any, float]:  # fmt: skip
+def _convert_panel(
+    sums: Any, spreads: Any, drive: Any, tile: Any, seeds: Any, strip: int, first: int, vectors: int, out: int
+) -> tuple[Any, float]:
     """All conversions of up to six vectors at a block of a tile's lines, added to the float64 at address ``out``.
 
-    ``sums`` and variances ``spreads`` [passes, 6, B]; see `hetsim.analog.kernels.pulses.convert`.
+    ``sums`` and variances ``spreads`` [passes, 6, B]. Returns how many conversions clipped in each lane, and
+    the squares of the signals weighted by the power that they save.
     """
     clipped, saved, width = spread_whole(_i32(0)), 0.0, sums.shape[2]
+    passes, coding = drive.passes, (drive.weights, (drive.limits[0], drive.limits[1]), drive.long)
     for v in range(vectors):
         for line in range(0, width, LANES):
-            seed, found = derived(seeds[first + v], strip + line // LANES), spread_whole(_i32(0))
-            drawn = spread(_f32(0.0)), spread(_f32(0.0)), spread(_f32(0.0))
-            for i in range(passes.shape[0]):
-                step, at = passes[i], (i * PANEL + v) * width + line
-                sample = load(sums, at)
-                if tile[3] != 0:
-                    saved += weighted(sample * sample, tile[3] + 8 * line) / np.float64(step.top) ** 2
-                if spreads.shape[0] > 0:
-                    if i & 1 == 0:
-                        drawn = pair(seed, i >> 1)
-                    sample = noisy(sample, load(spreads, at), drawn, i)
-                codes, clips = digitise(sample, tile, line, limits, step.weight)
-                found, clipped = found + codes, clipped + clips
-            add_scaled(found, tile[4] + 8 * line, out + 8 * (v * width + line))
+            at, row = v * width + line, PANEL * width
+            if tile[5] != 0:
+                for i in range(passes.shape[0]):
+                    sample = load(sums, at + i * row)
+                    saved += weighted(sample * sample, tile[5] + 8 * line) / np.float64(passes[i].top) ** 2
+            clipped = clipped + convert(
+                sums, spreads, (at, at), (row, row), coding, tile, line,
+                derived(seeds[first + v], strip + line // LANES), out + 8 * (v * width + line),
+            )  # fmt: skip
     return clipped, saved
 
 
@@ -84,20 +80,18 @@ def _read_tile(
     """Products of all vectors with a block of a tile's lines, added to ``output`` [V, B]; see `read_levels`."""
     apart, step = (1, values.shape[2]) if across else (values.shape[2], 1)
     clipped, saved, size, width = spread_whole(_i32(0)), 0.0, values.shape[1] * values.shape[2], output.shape[1]
-    passes, limits = drive.passes, (drive.limits[0], drive.limits[1])
     for m in range(0, vectors, PANEL):
         start = m * apart + column * step
-        for i in range(passes.shape[0]):
+        for i in range(len(drive.weights)):
             strides = (i * size + start, apart, step)
             _multiply(values, strides, height, signals, sums[i])
             if variances.shape[0] > 0:
                 _multiply(squared, strides, height, variances, spreads[i])
-        clips, square = _convert(
-            sums, spreads, passes, limits, tile, seeds, strip, m, min(PANEL, vectors - m),
-            output.ctypes.data + 8 * m * width,
-        )  # fmt: skip
+        clips, square = _convert_panel(
+            sums, spreads, drive, tile, seeds, strip, m, min(PANEL, vectors - m), output.ctypes.data + 8 * m * width
+        )
         clipped, saved = clipped + clips, saved + square
-    return -total(clipped), saved
+    return total(clipped), saved
 
 
 @compiled(nogil=True)
@@ -123,13 +117,9 @@ def read_levels(
             block, start, count = blocks[n, 0], blocks[n, 1], blocks[n, 2]
             output[:vectors] = 0.0
             for r in range(lines.signals.shape[0]):
-                tile = (
-                    figures(lines.inverse_lsb, r, block), figures(lines.offset, r, block),
-                    figures(lines.bow, r, block), figures(lines.power, r, block), figures(lines.gain, r, block),
-                )  # fmt: skip
                 clips, square = _read_tile(
                     values, squared, across, r * height, min(height, numbers - r * height),
-                    lines.signals[r, block], lines.variances[r, block], drive, tile, seeds, vectors,
+                    lines.signals[r, block], lines.variances[r, block], drive, tile_of(lines, r, block), seeds, vectors,
                     (r * lines.signals.shape[1] + block) * strips, sums, spreads, output,
                 )  # fmt: skip
                 clipped, saved = clipped + clips, saved + square

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.conversion import digitise, figures, fold, noisy, squares, weigh
-from hetsim.analog.kernels.noise import derived, pair
+from hetsim.analog.kernels.compiled import compiled
+from hetsim.analog.kernels.conversion import convert, fold, tile_of
+from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import SLOTS, add_rows
-from hetsim.analog.kernels.strips import add_lines, add_scaled, spread, spread_whole, total, weighted
+from hetsim.analog.kernels.strips import add_lines, load, spread, spread_whole, store, total, weighted
 from hetsim.analog.lines import GROUP, LANES
 
 _f32, _i32 = np.float32, np.int32
@@ -49,52 +49,73 @@ def _sum_planes(slots: Any, groups: int, rows: Any, line: int, table: Any, sums:
             add_rows(table, slots, (s * slots.shape[1] + g) * SLOTS, count, sums, s * SLOTS)
 
 
-@inlined()
-def convert(
-    sums: Any, at: int, row: int, spreads: Any, of: int, passes: Any, limits: Any, tile: Any, line: int, seed: Any,
-    out: int,
-) -> tuple[Any, float]:  # fmt: skip
-    """All conversions of a vector's pulses at a tile and a strip of lines, added to the float64 at address ``out``.
+@compiled()
+def _combine(planes: Any, at: int, row: int, passes: Any, base: Any) -> None:
+    """Combine the bit planes of each pass of a vector, whose strips stand ``row`` apart from index ``at`` on, into
+    one strip, which takes the place of the pass's number.
 
-    ``sums`` from index ``at`` on, planes ``row`` apart, and variances ``spreads`` from ``of`` on: see `weigh`; without
-    rows there is no noise. ``tile``: addresses of figures of its lines, see `read_pulses`, of which the strip's begin at ``line``.
-    Returns minus how many conversions clipped in each lane, and the squares of the signals weighted by the power
-    that they save.
+    Each plane is worth ``base`` times the one before; those ``step.apart`` further on are subtracted, or of
+    variances (``base`` 4) added.
     """
-    clipped, found, saved = spread_whole(_i32(0)), spread_whole(_i32(0)), 0.0
-    drawn, apart = (spread(_f32(0.0)), spread(_f32(0.0)), spread(_f32(0.0))), row * LANES // sums.shape[1]
     for i in range(passes.shape[0]):
-        step = passes[i]
-        sample = weigh(sums, at, row, step, _f32(2.0))
-        if tile[3] != 0:
-            saved += weighted(squares(sums, at, row, step), tile[3] + 8 * line)
-        if spreads.shape[0] > 0:
-            if i & 1 == 0:
-                drawn = pair(seed, i >> 1)
-            sample = noisy(sample, weigh(spreads, of, apart, step, _f32(4.0)), drawn, i)
-        codes, clips = digitise(sample, tile, line, limits, step.weight)
-        found, clipped = found + codes, clipped + clips
-    add_scaled(found, tile[4] + 8 * line, out)
-    return clipped, saved
+        step, worth = passes[i], base
+        strip = load(planes, at + step.begin * row)
+        for p in range(step.begin + 1, step.end):
+            strip = strip + load(planes, at + p * row) * spread(worth)
+            worth *= base
+        worth = _f32(-1.0) if base == _f32(2.0) else _f32(1.0)
+        for p in range(step.begin + step.apart, step.end + step.apart if step.apart else 0):
+            strip = strip + load(planes, at + p * row) * spread(worth)
+            worth *= base
+        store(strip, planes, at + i * row)
+
+
+@compiled()
+def _squares(sums: Any, at: int, row: int, passes: Any, power: int) -> float:
+    """Squares of the signals of a vector's pulses, each by how often it is integrated, weighted by the float64 at
+    address ``power``; see `_combine`."""
+    total = spread(_f32(0.0))
+    for i in range(passes.shape[0]):
+        step, worth = passes[i], _f32(1.0)
+        for p in range(step.begin, step.end):
+            signal = load(sums, at + p * row)
+            if step.apart:
+                signal = signal - load(sums, at + (p + step.apart) * row)
+            total = total + signal * signal * spread(worth)
+            worth *= _f32(2.0)
+    return weighted(total, power)
 
 
 @compiled()
 def _convert_all(
-    sums: Any, spreads: Any, lanes: int, vectors: int, passes: Any, slots: Any, limits: Any, tile: Any, line: int,
-    key: Any, first: int, strip: int, output: Any,
+    sums: Any, spreads: Any, half: int, order: Any, drive: Any, tile: Any, line: int, seeds: Any, strip: int,
+    output: Any,
 ) -> tuple[int, float]:  # fmt: skip
-    """Conversions of all vectors at a tile and the lines from ``line`` on, the first of which is of a ``strip``."""
+    """Conversions of all vectors at a tile and the lines from ``line`` on, the first of which is of a ``strip``; their
+    variances are those of ``spreads`` from lane ``half`` on."""
+    apart, size = order
     clipped, saved, width, out = spread_whole(_i32(0)), 0.0, output.shape[1], output.ctypes.data
-    apart, size = slots
-    for m in range(vectors):
-        seed, slot = derived(key, first + m), m // apart * size + m % apart
-        for lane in range(0, lanes, LANES):
-            clips, square = convert(
-                sums, slot * lanes + lane, apart * lanes, spreads, slot * LANES, passes, limits, tile, line + lane,
-                derived(seed, strip + lane // LANES), out + 8 * (m * width + line + lane),
-            )  # fmt: skip
-            clipped, saved = clipped + clips, saved + square
-    return -total(clipped), saved
+    passes, lanes, wide = drive.passes, sums.shape[1], spreads.shape[1]
+    coding = (drive.weights, (drive.limits[0], drive.limits[1]), drive.long)
+    joint, rows = False, (apart * lanes, apart * wide)
+    for i in range(passes.shape[0]):
+        joint |= passes[i].end - passes[i].begin > 1 or passes[i].apart != 0
+    for first in range(0, len(seeds), apart):
+        for m in range(first, min(first + apart, len(seeds))):
+            slot = first // apart * size + m - first
+            for lane in range(0, lanes, LANES):
+                places = (slot * lanes + lane, slot * wide + half + lane)
+                if tile[5] != 0:
+                    saved += _squares(sums, places[0], rows[0], passes, tile[5] + 8 * (line + lane))
+                if joint:
+                    _combine(sums, places[0], rows[0], passes, _f32(2.0))
+                    if spreads.shape[0] > 0:
+                        _combine(spreads, places[1], rows[1], passes, _f32(4.0))
+                clipped = clipped + convert(
+                    sums, spreads, places, rows, coding, tile, line + lane,
+                    derived(seeds[m], strip + lane // LANES), out + 8 * (m * width + line + lane),
+                )  # fmt: skip
+    return total(clipped), saved
 
 
 @compiled(nogil=True)
@@ -110,27 +131,27 @@ def read_pulses(
     vector, decide the noise. ``room``: scratch, see `hetsim.analog.readout`. Returns how many conversions clipped,
     and the signals' squares weighted by ``lines.power``.
     """
-    tables, sums, spread_tables, spreads, output = room
+    tables, sums, spread_tables, spreads, output, seeds = room
     clipped, saved, width, noise = 0, 0.0, lines.signals.shape[3], lines.variances.shape[2] > 0
-    passes, limits = drive.passes, (drive.limits[0], drive.limits[1])
+    step = max(tables.shape[2], spread_tables.shape[2])
+    for m in range(len(scale)):
+        seeds[m] = derived(key, first + m)
     for n in range(blocks.shape[0]):
         block, start, count = blocks[n, 0], blocks[n, 1], blocks[n, 2]
         output[:] = 0.0
         for r in range(slots.shape[0]):
             groups, strip = -(-heights[r] // GROUP), (r * lines.signals.shape[1] + block) * (width // LANES)
-            tile = (
-                figures(lines.inverse_lsb, r, block), figures(lines.offset, r, block), figures(lines.bow, r, block),
-                figures(lines.power, r, block), figures(lines.gain, r, block),
-            )  # fmt: skip
-            for line in range(0, width, tables.shape[2]):
-                _sum_planes(slots[r], groups, lines.signals[r, block], line, tables, sums)
+            tile = tile_of(lines, r, block)
+            for line in range(0, width, step):
                 if noise:
                     _sum_planes(slots[r], groups, lines.variances[r, block], line, spread_tables, spreads)
-                clips, square = _convert_all(
-                    sums, spreads, tables.shape[2], len(scale), passes, order, limits, tile, line, key, first,
-                    strip + line // LANES, output,
-                )  # fmt: skip
-                clipped, saved = clipped + clips, saved + square
+                for half in range(0, step, tables.shape[2]):
+                    _sum_planes(slots[r], groups, lines.signals[r, block], line + half, tables, sums)
+                    clips, square = _convert_all(
+                        sums, spreads, half, order, drive, tile, line + half, seeds, strip + (line + half) // LANES,
+                        output,
+                    )  # fmt: skip
+                    clipped, saved = clipped + clips, saved + square
         for m in range(len(scale)):
             fold(output, m, lines.shares, scale[m], out[:, start : start + count])
     return clipped, saved

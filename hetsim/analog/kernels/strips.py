@@ -110,7 +110,6 @@ floor = _unary(SINGLE, _of_llvm("floor"))
 root = _unary(SINGLE, _of_llvm("sqrt"))
 magnitude = _unary(SINGLE, _of_llvm("fabs"))
 as_single = _unary(SINGLE, lambda b, x: b.sitofp(x, _FLOATS))
-as_whole = _unary(WHOLE, lambda b, x: b.fptosi(x, _INTS))
 bits_of = _unary(WHOLE, lambda b, x: b.bitcast(x, _INTS))
 from_bits = _unary(SINGLE, lambda b, x: b.bitcast(x, _FLOATS))
 
@@ -136,13 +135,15 @@ def most(typing: Any, x: Any, y: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def differ(typing: Any, x: Any, y: Any) -> Any:
-    """-1 in lanes where two strips differ, else 0."""
+def counted(typing: Any, count: Any, x: Any, y: Any) -> Any:
+    """``count``, one more in lanes where ``x`` and ``y`` differ."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        return builder.sext(builder.fcmp_unordered("!=", *arguments), _INTS)
+        count, x, y = arguments
+        more = builder.add(count, ir.Constant(_INTS, [1] * LANES))
+        return builder.select(builder.fcmp_unordered("!=", x, y), more, count)
 
-    return WHOLE(x, y), emit
+    return WHOLE(count, x, y), emit
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -166,15 +167,33 @@ def total(typing: Any, x: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load(typing: Any, array: Any, at: Any) -> Any:
-    """Sixteen numbers of a float32 or int16 array from index ``at`` on, as singles."""
+    """Sixteen numbers of a float32, int16 or uint16 array from index ``at`` on, as singles."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         kind = _FLOATS if array.dtype == types.float32 else ir.VectorType(ir.IntType(16), LANES)
         size = array.dtype.bitwidth // 8
         values = builder.load(address(context, builder, found.args[0], *arguments, kind), align=size)
-        return values if kind == _FLOATS else builder.sitofp(values, _FLOATS)
+        if kind == _FLOATS:
+            return values
+        wider = builder.sext if array.dtype.signed else builder.zext
+        return builder.sitofp(wider(values, _INTS), _FLOATS)
 
     return SINGLE(array, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store(typing: Any, strip: Any, array: Any, at: Any) -> Any:
+    """Write singles into an array from index ``at`` on, as float32 or int16."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        strip, array, at = arguments
+        single = found.args[1].dtype == types.float32
+        kind = _FLOATS if single else ir.VectorType(ir.IntType(16), LANES)
+        values = strip if single else builder.fptosi(strip, kind)
+        builder.store(values, address(context, builder, found.args[1], array, at, kind), align=2)
+        return context.get_dummy_value()
+
+    return types.void(strip, array, types.int64), emit
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -217,12 +236,12 @@ def read(typing: Any, place: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def add_scaled(typing: Any, strip: Any, scale: Any, place: Any) -> Any:
-    """Add whole numbers, times the float64 at address ``scale``, to the float64 at address ``place``."""
+    """Add singles, times the float64 at address ``scale``, to the float64 at address ``place``."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         strip, scale, place = arguments
         factors = builder.load(_at(builder, scale, _DOUBLES), align=8)
-        product = builder.fmul(builder.sitofp(strip, _DOUBLES), factors, flags=_LOOSE)
+        product = builder.fmul(builder.fpext(strip, _DOUBLES), factors, flags=_LOOSE)
         out = _at(builder, place, _DOUBLES)
         builder.store(builder.fadd(builder.load(out, align=8), product, flags=_LOOSE), out, align=8)
         return context.get_dummy_value()
@@ -248,7 +267,7 @@ def weighted(typing: Any, strip: Any, weights: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def add_lines(typing: Any, left: Any, at: Any, right: Any, of: Any, out: Any, to: Any) -> Any:
-    """Sums of 64 bytes of two float32 or int16 arrays, written to a third; all of them aligned."""
+    """Sums of 64 bytes of two arrays of singles or 16-bit numbers, written to a third; all of them aligned."""
     whole = types.int64
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
