@@ -25,20 +25,18 @@ def derived(seed: int, place: int) -> int:
     return x ^ (x >> 31)
 
 
-def hashed(x: int, salt: int) -> int:
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & MASK32
-    x ^= salt
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & MASK32
-    return x ^ (x >> 16)
+def hashed(x: int, shift: int, factor: int) -> int:
+    return ((x ^ (x >> shift)) * factor) & MASK32
 
 
 def normal(seed: int, place: int, lane: int) -> float:
     """The normal at a place of a lane of a strip of 16: every other place has the partner of the one before."""
-    low, high = seed & MASK32, seed >> 32
-    x = (low + (16 * (place // 2) + lane) * 0x9E3779B9) & MASK32
-    radius = np.sqrt(-2 * np.log(((hashed(x, high) >> 8) + 0.5) / 2**24))
-    angle = 2 * np.pi * hashed((x + 0x68E31DA4) & MASK32, ~high & MASK32) / 2**32
-    return float(radius * (np.sin(angle) if place % 2 else np.cos(angle)))
+    x = hashed((seed + (16 * (place // 2) + lane) * 0x9E3779B9) & MASK32, 16, 0x7FEB352D) ^ (seed >> 32)
+    radius = np.sqrt(-2 * np.log(((hashed(x, 15, 0x846CA68B) >> 8) + 0.5) / 2**24))
+    word = hashed(x, 13, 0xC2B2AE35)
+    angle = np.pi / 2 * (((word & 0x3FFFFFFF) + 0x20000000) % 0x40000000 - 0x20000000) / 0x40000000
+    point = (-np.cos(angle) if word >> 31 else np.cos(angle)), np.sin(angle)
+    return float(radius * point[(place + (word >> 30)) % 2])
 
 
 class Twin:

@@ -24,12 +24,14 @@ def _apply(codes: Any, corner: Any, size: Any, step: Any, values: Any, squares: 
     first, mask = _i32(step.first), _i32(step.top)
     positive, negative = _f32(step.sign >= 0), _f32(-1.0 if step.sign == 0 else step.sign < 0)
     for a in range(height):
+        part, value = codes[top + a, left : left + width], values[a]
         for b in range(width):
-            code = _i32(codes[top + a, left + b])
-            values[a, b] = _f32((abs(code) >> first) & mask) * (positive if code > 0 else negative)
+            code = _i32(part[b])
+            value[b] = _f32((abs(code) >> first) & mask) * (positive if code > 0 else negative)
         if squares.shape[0] > 0:
+            square = squares[a]
             for b in range(width):
-                squares[a, b] = values[a, b] * values[a, b]
+                square[b] = value[b] * value[b]
 
 
 @compiled()

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from hetsim.analog.kernels.compiled import inlined
+from hetsim.analog.kernels.compiled import compiled, inlined
 from hetsim.analog.kernels.strips import (
-    as_single, bits_of, from_bits, lanes, magnitude, most, spread, spread_whole,
+    as_single, bits_of, chosen, from_bits, lanes, most, root, spread, spread_whole, store,
 )  # fmt: skip
 from hetsim.analog.lines import LANES
 
@@ -22,17 +22,18 @@ def _fit(function: Callable[[Any], Any], low: float, high: float, degree: int) -
     return tuple(_f32(c) for c in found.convert(kind=np.polynomial.Polynomial).coef)
 
 
-# ln(1 + s) / s on the mantissa's range, and sin(2 pi u) / u as a polynomial in u**2 up to a quarter turn: both to
-# about 1e-6, far below what a sample of noise could show
-_LOG = _fit(lambda s: np.log1p(s) / s, 0.0, 1.0, 8)
-_SIN = _fit(lambda q: np.sin(2 * np.pi * np.sqrt(q)) / np.sqrt(q), 0.0, 0.0625, 4)
-
-_LN2 = _f32(0.6931471805599453)
+# -2 ln(1 + s) / s on the mantissa's range; cosine and sine over the angle as polynomials in its square, up to an
+# eighth of a turn: all to a few millionths, far below what a sample of noise could show
+_LOG = _fit(lambda s: -2 * np.log1p(s) / s, 0.0, 1.0, 6)
+_COS = _fit(lambda q: np.cos(np.sqrt(q)), 0.0, (np.pi / 4) ** 2, 3)
+_SIN = _fit(lambda q: np.sin(np.sqrt(q)) / np.sqrt(q), 0.0, (np.pi / 4) ** 2, 2)
+_LN4 = _f32(2 * np.log(2))
+_EIGHTH = _f32(np.pi / 2 * 2.0**-32)  # a quarter of a turn, from -1/8 to 1/8, in 2**-32
 
 _GOLDEN = _u64(0x9E3779B97F4A7C15)
 _MIX_A, _MIX_B = _u64(0xBF58476D1CE4E5B9), _u64(0x94D049BB133111EB)
-_WEYL, _HASH_A, _HASH_B, _OTHER = _u32(0x9E3779B9), _u32(0x7FEB352D), _u32(0x846CA68B), _u32(0x68E31DA4)
-_MANTISSA, _ONE, _QUARTER = _u32(0x7FFFFF), _u32(0x3F800000), _u32(0x40000000)
+_WEYL, _HASH_A, _HASH_B, _HASH_C = _u32(0x9E3779B9), _u32(0x7FEB352D), _u32(0x846CA68B), _u32(0xC2B2AE35)
+_MANTISSA, _ONE, _SIGN = _u32(0x7FFFFF), _u32(0x3F800000), _u32(0x80000000)
 
 
 @inlined()
@@ -45,64 +46,67 @@ def derived(seed: Any, place: Any) -> Any:
 
 
 @inlined()
-def words(seed: Any, place: int) -> Any:
-    """Sixteen times 32 well-mixed bits, that depend on ``seed`` and ``place`` only."""
-    return _hashed(_numbered(seed, place), _u32(seed >> _u64(32)))
+def words(seed: Any, place: int) -> tuple[Any, Any]:
+    """Twice sixteen random words of 32 bits, of which the upper ones are the best mixed.
 
-
-@inlined()
-def _numbered(seed: Any, place: int) -> Any:
-    """The lanes' places, counted on from a seed by Weyl's sequence."""
+    They depend on ``seed`` and ``place`` only: places are counted on by Weyl's sequence, and hashed.
+    """
     counter = lanes() + spread_whole(_u32(place * LANES))
-    return spread_whole(_u32(seed & _u64(0xFFFFFFFF))) + counter * spread_whole(_WEYL)
-
-
-@inlined()
-def _hashed(x: Any, salt: Any) -> Any:
-    """32 bits to 32 well-mixed bits in each lane."""
+    x = spread_whole(_u32(seed & _u64(0xFFFFFFFF))) + counter * spread_whole(_WEYL)
     x = (x ^ (x >> spread_whole(_u32(16)))) * spread_whole(_HASH_A)
-    x = x ^ spread_whole(salt)
-    x = (x ^ (x >> spread_whole(_u32(15)))) * spread_whole(_HASH_B)
-    return x ^ (x >> spread_whole(_u32(16)))
+    x = x ^ spread_whole(_u32(seed >> _u64(32)))
+    return (
+        (x ^ (x >> spread_whole(_u32(15)))) * spread_whole(_HASH_B),
+        (x ^ (x >> spread_whole(_u32(13)))) * spread_whole(_HASH_C),
+    )
 
 
 @inlined()
-def _cosine(turn: Any) -> Any:
-    """Cosine of angles in 2**-32 turns, signed 32-bit integers."""
-    u = spread(_f32(0.25)) - magnitude(as_single(turn) * spread(_f32(2.0**-32)))
-    q = u * u
-    p = spread(_SIN[4])
-    p = p * q + spread(_SIN[3])
-    p = p * q + spread(_SIN[2])
-    p = p * q + spread(_SIN[1])
-    return (p * q + spread(_SIN[0])) * u
-
-
-@inlined()
-def _square(bits: Any) -> Any:
+def _square(word: Any) -> Any:
     """-2 ln u for u in (0, 1) made of the upper 24 of 32 random bits."""
-    u = as_single(bits >> spread_whole(_u32(8))) + spread(_f32(0.5))
-    parts = bits_of(u)
-    s = from_bits((parts & spread_whole(_MANTISSA)) | spread_whole(_ONE)) - spread(_f32(1.0))
-    p = spread(_LOG[8])
-    p = p * s + spread(_LOG[7])
-    p = p * s + spread(_LOG[6])
-    p = p * s + spread(_LOG[5])
+    bits = bits_of(as_single(word >> spread_whole(_u32(8))) + spread(_f32(0.5)))
+    s = from_bits((bits & spread_whole(_MANTISSA)) | spread_whole(_ONE)) - spread(_f32(1.0))
+    p = spread(_LOG[6]) * s + spread(_LOG[5])
     p = p * s + spread(_LOG[4])
     p = p * s + spread(_LOG[3])
     p = p * s + spread(_LOG[2])
     p = p * s + spread(_LOG[1])
     p = p * s + spread(_LOG[0])
-    exponent = as_single(parts >> spread_whole(_u32(23))) - spread(_f32(151.0))
-    return most((p * s + exponent * spread(_LN2)) * spread(_f32(-2.0)), spread(_f32(0.0)))
+    exponent = as_single((bits >> spread_whole(_u32(23))) - spread_whole(_u32(151)))
+    return most(p * s - exponent * spread(_LN4), spread(_f32(0.0)))
+
+
+@inlined()
+def _direction(word: Any) -> tuple[Any, Any]:
+    """A point of the unit circle: 30 bits say where in a quarter, one its side, and one swaps the coordinates."""
+    x = as_single(word << spread_whole(_u32(2))) * spread(_EIGHTH)
+    q = x * x
+    c = ((spread(_COS[3]) * q + spread(_COS[2])) * q + spread(_COS[1])) * q + spread(_COS[0])
+    s = ((spread(_SIN[2]) * q + spread(_SIN[1])) * q + spread(_SIN[0])) * x
+    c = from_bits(bits_of(c) ^ (word & spread_whole(_SIGN)))
+    swap = word & spread_whole(_u32(0x40000000))
+    return chosen(swap, s, c), chosen(swap, c, s)
 
 
 @inlined()
 def pair(seed: Any, place: int) -> tuple[Any, Any, Any]:
-    """What makes two strips of normals [Box 1958]: the square of their radius, and cosine and sine of their angle.
+    """What makes two strips of normals [Box 1958]: the square of their radius, and the two coordinates of a direction.
 
     They depend on ``seed`` and ``place`` only. One root serves for radius and spread: sqrt(square * variance).
     """
-    x, high = _numbered(seed, place), _u32(seed >> _u64(32))
-    angle = _hashed(x + spread_whole(_OTHER), _u32(~high))
-    return _square(_hashed(x, high)), _cosine(angle), _cosine(angle - spread_whole(_QUARTER))
+    first, second = words(seed, place)
+    x, y = _direction(second)
+    return _square(first), x, y
+
+
+@compiled()
+def normals(seed: Any, out: Any) -> None:
+    """Fill ``out`` float32 [n, k], k a multiple of 16, with standard normals: row i by the ``i``-th seed derived."""
+    strips = out.shape[1] // LANES
+    for i in range(out.shape[0]):
+        for place in range(0, strips, 2):
+            square, x, y = pair(derived(seed, i), place >> 1)
+            at, radius = i * out.shape[1] + place * LANES, root(square)
+            store(radius * x, out, at)
+            if place + 1 < strips:
+                store(radius * y, out, at + LANES)

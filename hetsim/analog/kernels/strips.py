@@ -2,7 +2,7 @@
 
 Loops over 16 lines, written out, are left scalar by Numba, which cannot tell that arrays do not overlap. These
 are LLVM's vectors: one instruction each where a processor has vectors of 64 bytes, a few elsewhere. A strip holds
-singles or whole numbers of 32 bits; the operators ``+ - *`` work on two strips of a kind, ``& | ^ >>`` on whole ones.
+singles or whole numbers of 32 bits; the operators ``+ - *`` work on two strips of a kind, ``& | ^ << >>`` on whole ones.
 What innermost loops read is given by address: counting references to arrays would cost more than the reads.
 """
 
@@ -66,6 +66,7 @@ _operator(operator.mul, (SINGLE, lambda b, x, y: b.fmul(x, y, flags=_LOOSE)), (W
 _operator(operator.and_, (WHOLE, lambda b, x, y: b.and_(x, y)))
 _operator(operator.or_, (WHOLE, lambda b, x, y: b.or_(x, y)))
 _operator(operator.xor, (WHOLE, lambda b, x, y: b.xor(x, y)))
+_operator(operator.lshift, (WHOLE, lambda b, x, y: b.shl(x, y)))
 _operator(operator.rshift, (WHOLE, lambda b, x, y: b.lshr(x, y)))
 
 
@@ -132,6 +133,17 @@ def most(typing: Any, x: Any, y: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
 
     return SINGLE(x, y), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def chosen(typing: Any, which: Any, x: Any, y: Any) -> Any:
+    """``x`` in lanes where a whole number is not zero, else ``y``."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        which, x, y = arguments
+        return builder.select(builder.icmp_unsigned("!=", which, ir.Constant(_INTS, None)), x, y)
+
+    return SINGLE(which, x, y), emit
 
 
 @intrinsic  # type: ignore[untyped-decorator]
