@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hetsim.analog import conductance, residue
 from hetsim.analog.conductance import Cells
-from hetsim.analog.drive import Codes, Single, quantised
+from hetsim.analog.drive import Codes, Rows, Single, quantised
 from hetsim.analog.face import Face, face, grouped, spread_out
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import codes_to_levels, levels_to_conductances, weights_to_codes
@@ -160,7 +160,7 @@ class Crossbar:
         ``first``. Raises ValueError for numbers that cannot be applied.
         """
         inputs = self._checked(x, transposed)
-        negative = bool((inputs < 0).any())
+        negative = bool(inputs.min() < 0)
         signed = negative if signed is None else signed
         if negative and not signed:
             raise ValueError("unsigned inputs are expected, found negative numbers")
@@ -168,7 +168,7 @@ class Crossbar:
         at = self._face(inputs, time, mode, signed, transposed, key)
         checked = wrong = 0
         if sheet.an_code is None:
-            read = at.readers.read(inputs, signed, key, first)
+            read = at.readers.read(Rows(inputs), signed, key, first)
             values, driven, saved, clipped = read.values, read.driven, read.saved, read.clipped
         else:
             codes, unit = quantised(inputs, sheet.magnitude_bits(signed))
@@ -195,7 +195,7 @@ class Crossbar:
             raise ValueError("a transposed read needs a bidirectional macro")
         if inputs.ndim != 2 or len(inputs) == 0 or inputs.shape[1] != length:
             raise ValueError(f"vectors of {length} numbers are expected, found shape {inputs.shape}")
-        if not np.isfinite(inputs).all():
+        if not np.isfinite([inputs.min(), inputs.max()]).all():
             raise ValueError("inputs must be finite numbers")
         return np.asarray(self.tiling.spread(inputs)) if transposed else inputs
 
@@ -235,7 +235,7 @@ class Crossbar:
         correction = self.correction if mode == "analog" else np.ones_like(self.correction)
         correction = correction.T if transposed else correction
         correction = np.repeat(correction, groups, axis=0)[: array.tiling.down]
-        found = face(sheet, array, sensed, self._full_scale[side], correction, self.scale, top)
+        found = face(sheet, array, sensed, self._full_scale[side], correction, self.scale, top, mode == "ideal")
         self._last = _Kept((mode, age, transposed, top), self.cells, self.correction, found)
         return found
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,53 +35,88 @@ def applied(codes: Codes, step: Pass) -> Single:
     return part if step.sign else part * np.sign(codes)
 
 
-def integrations(codes: Codes, passes: Sequence[Pass], amplitude: bool) -> NDArray[np.float64]:
-    """For each row [K], how often the codes [M, K] integrate its cells' current, in units of one integration at
-    full read voltage. With ``amplitude`` the voltage is a share of it, and dissipation goes by the square."""
-    signs = {p.sign for p in passes}
-    bits = max(p.first + p.bits for p in passes)
-    magnitudes = np.arange(2**bits, dtype=np.int16)
-    table = np.zeros(2**bits)
-    for p in passes:
-        if p.sign == max(signs):  # each magnitude meets the passes of its own sign only
-            share = applied(magnitudes, p)
-            table += (share / p.top) ** 2 if amplitude else share
-    return np.asarray(table.astype(np.float32)[np.abs(codes)].sum(axis=0, dtype=np.float64))
-
-
-_STEP = np.dtype(
-    [(name, np.int64) for name in ("begin", "end", "apart", "spread_begin", "spread_end", "spread_apart")]
-    + [("weight", np.float64)]
-)
+_STEP = np.dtype([(name, np.int64) for name in ("begin", "end", "apart", "first", "top", "sign")])
 
 
 class Drive(NamedTuple):
     """The passes of a read, as the compiled loops want them.
 
-    ``passes``, a record each: its bit planes from ``begin`` to ``end``, each worth twice the one before; ``apart``
-    from them, where not zero, those that are subtracted; the planes that weigh variances, each worth ``base`` times
-    the one before; and the ``weight`` of a code. With ``amplitude``, variances go by the bits of the squares of what
-    a pass applies. ``limits`` float32: lowest and highest code.
+    ``passes``, a record each: the bit planes from ``begin`` to ``end`` of the ``planes`` of a vector, each worth
+    twice the one before, and ``apart`` from them, where not zero, those that are subtracted; and the ``first`` bit,
+    the ``top`` input and the ``sign`` of `Pass`. ``weights`` float32: what its code counts. ``limits`` float32:
+    lowest and highest code. ``long``: a sum of weighted codes may be beyond the whole numbers of float32.
     """
 
     passes: NDArray[np.void]
-    base: np.float32
-    limits: NDArray[np.float32]
-    amplitude: bool
+    weights: Single
+    planes: int
+    limits: Single
+    long: bool
+
+    def bits(self, vectors: int, size: int) -> NDArray[np.uint32]:
+        """Which bit each slot of so many vectors side by side shows, plane after plane, padded to sets of ``size``:
+        those of negative inputs are the upper half of a word."""
+        signs = 1 if (self.passes["sign"] > 0).all() else 2
+        planes = np.arange(self.planes)
+        shown = np.repeat(planes % (self.planes // signs) + 16 * (planes // (self.planes // signs)), vectors)
+        return np.pad(shown, (0, -len(shown) % size)).astype(np.uint32)
 
 
-def drive(passes: Sequence[Pass], planes: int, amplitude: bool, codes: tuple[int, int]) -> Drive:
-    """The table of ``passes`` for inputs of ``planes`` bits and converters from the lowest to the highest code.
-
-    With pulses each draws its own noise, so that variances add up by the square of the pulse's weight; with
-    ``amplitude`` a pass is one pulse, whose noise goes by the square of its input.
-    """
-    factor = 1 + amplitude  # bits of a square for each bit of an input
+def drive(passes: Sequence[Pass], bits: int, codes: tuple[int, int]) -> Drive:
+    """The table of ``passes`` for inputs of so many magnitude ``bits`` and converters from the lowest to the highest
+    code."""
     rows = []
     for p in passes:
-        own, spread = planes * (p.sign < 0) + p.first, factor * (planes * (p.sign < 0) + p.first)
-        apart = planes * (p.sign == 0)
-        row = (own, own + p.bits, apart, spread, spread + factor * p.bits, factor * apart)
-        rows.append((*row, -(2.0**p.first) if p.sign < 0 else 2.0**p.first))
-    base = np.float32(2.0 if amplitude else 4.0)
-    return Drive(np.array(rows, _STEP), base, np.array(codes, np.float32), amplitude)
+        begin = bits * (p.sign < 0) + p.first
+        rows.append((begin, begin + p.bits, bits * (p.sign == 0), p.first, p.top, p.sign))
+    weights = np.array([(-1 if p.sign < 0 else 1) << p.first for p in passes], np.float32)
+    planes = bits * (1 if all(p.sign > 0 for p in passes) else 2)
+    long = bool(np.abs(weights).sum(dtype=np.float64) * max(np.abs(codes)) > 2**24)
+    return Drive(np.array(rows, _STEP), weights, planes, np.array(codes, np.float32), long)
+
+
+class Vectors(Protocol):
+    """What is multiplied with a stored matrix: M vectors of K numbers each."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(M, K)."""
+
+    def codes(self, part: slice, bits: int) -> tuple[Codes, Single, bool]:
+        """Codes of some of the vectors, as `quantised` defines them, int16 [M, K] or [K, M] if the third is true,
+        and the number that one code unit stands for [M]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Vectors that are the rows of ``matrix`` float32 [M, K]."""
+
+    matrix: Single
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.matrix.shape[0], self.matrix.shape[1]
+
+    def codes(self, part: slice, bits: int) -> tuple[Codes, Single, bool]:
+        from hetsim.analog import kernels
+
+        inputs = np.ascontiguousarray(self.matrix[part])
+        codes, scale = np.empty(inputs.shape, np.int16), np.empty(len(inputs), np.float32)
+        kernels.quantise(inputs, np.float32(2**bits - 1), codes, scale)
+        return codes, scale, False
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Vectors that are codes already: ``matrix`` int16 [M, K], each code worth ``unit``."""
+
+    matrix: Codes
+    unit: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.matrix.shape[0], self.matrix.shape[1]
+
+    def codes(self, part: slice, bits: int) -> tuple[Codes, Single, bool]:
+        codes = np.ascontiguousarray(self.matrix[part])
+        return codes, np.full(len(codes), self.unit, np.float32), False

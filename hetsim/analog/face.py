@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hetsim.analog.lines import Layout, Lines
 from hetsim.analog.macro import MacroSheet
@@ -40,42 +39,61 @@ def spread_out(mismatch: Mismatch | None, groups: int, down: int) -> Mismatch | 
 
 
 def face(
-    sheet: MacroSheet, array: Array, sensed: Sensed, scale: Doubles, correction: Doubles, weight: float, top: int
+    sheet: MacroSheet,
+    array: Array,
+    sensed: Sensed,
+    scale: Doubles,
+    correction: Doubles,
+    weight: float,
+    top: int,
+    ideal: bool,
 ) -> Face:
     """Lines with full ``scale`` and ``correction`` [tiles down, tiles across] for inputs of at most ``top`` a pass;
-    ``weight``: what a code unit stands for."""
+    ``weight``: what a code unit stands for; ``ideal``: cells are as they were meant to be."""
     cells = array.actual if array.loads is None else array.loads
     if array.mismatch is not None:  # the power goes by the square of the voltage
         cells = cells * np.repeat(array.mismatch.drive**2, array.tiling.widths(), axis=2).astype(np.float32)
     layout = Layout(array.tiling, sheet.scheme.shares)
-    readers = Readers(sheet, layout, _lines(sheet, layout, array, sensed, scale, correction, top), weight)
-    return Face(readers, cells.sum(axis=(0, 2), dtype=np.float64))
+    lines = _lines(sheet, layout, array, sensed, scale, correction, top, ideal)
+    return Face(Readers(sheet, layout, lines, weight), cells.sum(axis=(0, 2), dtype=np.float64))
 
 
 def _lines(
-    sheet: MacroSheet, layout: Layout, array: Array, sensed: Sensed, scale: Doubles, correction: Doubles, top: int
+    sheet: MacroSheet,
+    layout: Layout,
+    array: Array,
+    sensed: Sensed,
+    scale: Doubles,
+    correction: Doubles,
+    top: int,
+    ideal: bool,
 ) -> Lines:
-    down, tiling = array.tiling.down, array.tiling
-    tiles = np.arange(tiling.columns) // tiling.width
+    tiles = np.arange(array.tiling.columns) // array.tiling.width
     highest = sheet.adc.codes(sheet.signed_codes)[1]
-    lsb = (line_scale(sheet, scale) / highest)[:, :, tiles]
-    gain = lsb * sensed.gain * correction[:, None, tiles]
-    noiseless = np.zeros((down, layout.count, 0, 16, layout.width), np.float32)
-    ideal: NDArray[np.float32] = np.zeros((down, layout.count, 0), np.float32)
-    inverse, offset, bow = np.broadcast_to(1 / lsb, sensed.gain.shape), ideal, ideal
+    lsb = np.broadcast_to((line_scale(sheet, scale) / highest)[:, :, tiles], sensed.gain.shape)
+    gain, offset, bow = sensed.gain * correction[:, None, tiles], None, None
     if array.mismatch is not None:
-        inverse = inverse * (1 + array.mismatch.gain)
+        lsb, gain = lsb / (1 + array.mismatch.gain), gain * (1 + array.mismatch.gain)  # a code counts as it should
         codes = highest * array.mismatch.offset
         if sensed.lift is not None:
-            codes = codes + sensed.lift * top * inverse
-        offset, bow = (layout.columns(v.astype(np.float32)) for v in (codes, highest * array.mismatch.bow))
-    return Lines(
-        layout.tables(sensed.signals),
-        noiseless if sensed.variances is None else layout.tables(sensed.variances),
-        layout.columns(inverse.astype(np.float32)),
-        layout.columns(gain),
-        np.zeros((down, layout.count, 0)) if sensed.power is None else layout.columns(sensed.power),
-        layout.shares,
-        offset,
-        bow,
+            codes = codes + sensed.lift * top / lsb
+        offset, bow = codes.astype(np.float32), (highest * array.mismatch.bow).astype(np.float32)
+    # sums of pulses that are converted one by one fit 16 bits: exact targets in steps are whole numbers
+    serial = sheet.dac.encoding == "pulses" and sheet.dac.bits == 1 and sheet.signed_inputs == "two_phase"
+    steps = ideal and sheet.sensing == "current" and sheet.signed_codes and not sheet.device.conductances
+    frozen = sensed.frozen
+    return layout.lines(
+        sensed.signals,
+        lsb,
+        gain,
+        variances=sensed.variances,
+        power=sensed.power,
+        offset=offset,
+        bow=bow,
+        cells=None if frozen is None else frozen.cells,
+        sigma=None if frozen is None else frozen.sigma,
+        telegraph=None if frozen is None else frozen.telegraph,
+        signs=(1.0,) if frozen is None else frozen.signs.tolist(),
+        whole=steps and serial,
+        fixed=serial,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,80 +11,170 @@ from numpy.typing import NDArray
 
 from hetsim.analog.mapping import Tiling
 
-BLOCK = 64  # lines that are read together: their partial sums stay in the cache
+LINE = 64  # bytes of a cache line, and of the longest vectors of processors
+LANES = LINE // 4  # lines of a strip: singles of a vector
+BLOCK = 4 * LANES  # lines that are read together
+GROUP = 6  # rows whose bits select a partial sum
+
+Single = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
 class Lines(NamedTuple):
     """The lines of all tiles in blocks of B, ``blocks`` of them side by side.
 
-    ``tables`` float32 [tiles down, blocks, groups, 16, B]: the sum of any subset of four rows' signals, in units of
-    one input unit; ``variances`` likewise for the noise of one read, without groups when there is none;
-    ``inverse_lsb`` float32 and ``gain`` float64 [tiles down, blocks, B]: codes per unit of signal, and output per
-    code; ``power`` float64 likewise: weight of squared signals, without lines when they are not wanted; ``shares``
-    float64 [L]: what each of the L lines of an output, which stand B/L apart, counts in it. ``offset`` and ``bow``
-    float32 [tiles down, blocks, B]: errors of the converters in codes, without lines when there are none.
+    ``signals`` [tiles down, blocks, rows, B], float32 or int16: what a row adds to a line for each input unit;
+    ``variances`` likewise, float32 or uint16, of the noise of one read. Of all converters [tiles down, blocks, B]:
+    ``inverse_lsb`` float32, codes per unit of signal; ``deviation`` float32, codes per root of a unit of variance;
+    ``offset`` float32, in codes, plus the half that makes truncating rounding; ``bow`` float32, in codes; ``gain``
+    float64, output per code; ``power`` float64, weight of squared signals.
+
+    Cells [tiles down, blocks, rows, C, B] float32 for noise that is frozen for a product: ``cells``, the signal of
+    each of the C cells behind a line, its ``sigma``, and the amplitude of its ``telegraph`` noise; ``signs`` [C],
+    how each counts. ``shares`` float64 [L]: what each of the L lines of an output, which stand B/L apart, counts in
+    it. What is not wanted has no rows, or no lines.
     """
 
-    tables: NDArray[np.float32]
-    variances: NDArray[np.float32]
-    inverse_lsb: NDArray[np.float32]
-    gain: NDArray[np.float64]
-    power: NDArray[np.float64]
-    shares: NDArray[np.float64]
-    offset: NDArray[np.float32]
-    bow: NDArray[np.float32]
+    signals: NDArray[Any]
+    variances: NDArray[Any]
+    inverse_lsb: Single
+    deviation: Single
+    offset: Single
+    bow: Single
+    gain: Doubles
+    power: Doubles
+    cells: Single
+    sigma: Single
+    telegraph: Single
+    signs: Single
+    shares: Doubles
 
 
 class Layout:
-    """Where the lines of a tiled matrix stand: blocks of at most `BLOCK`, the L lines of an output in one block.
+    """Where the lines of a tiled matrix stand: blocks of about `BLOCK`, the L lines of an output in one block.
 
-    Blocks run over the edges of tiles side by side: their lines are read alike.
+    A block is whole strips of `LANES` lines. Blocks run over the edges of tiles side by side: their lines are read
+    alike.
     """
 
     def __init__(self, tiling: Tiling, shares: Sequence[float]) -> None:
         self.tiling, self.shares = tiling, np.array(shares)
         lines = len(shares)
-        self.count = -(-tiling.columns * lines // BLOCK)
-        align = max(1, 16 // lines)
-        align += align * lines % 2  # blocks are of even width
-        self.apart = -(-tiling.columns // (self.count * align)) * align  # outputs of a block, padded
+        unit = LANES // gcd(LANES, lines)  # outputs of whole strips
+        most = max(unit, BLOCK // lines // unit * unit)
+        self.count = -(-tiling.columns // most)
+        self.apart = -(-tiling.columns // (self.count * unit)) * unit  # outputs of a block, padded
         self.width = self.apart * lines
-        self.groups = -(-tiling.tallest // 16) * 4  # groups of four rows, padded to a multiple of four
+        self.rows = -(-tiling.tallest // GROUP) * GROUP
 
     def blocks(self) -> NDArray[np.int64]:
         """Number, first output and number of outputs of each block: int64 [blocks, 3]."""
         starts = [min(b * self.apart, self.tiling.columns) for b in range(self.count + 1)]
         return np.array([(b, starts[b], starts[b + 1] - starts[b]) for b in range(self.count)], np.int64)
 
-    def columns(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Figures of each line at each tile down, [tiles down, L, columns], as [tiles down, blocks, B]."""
-        placed = np.zeros((len(values), self.count, len(self.shares), self.apart), values.dtype)
+    def lines(
+        self,
+        signals: Single,
+        lsb: Doubles,
+        gain: Doubles,
+        *,
+        variances: Single | None = None,
+        power: Doubles | None = None,
+        offset: Single | None = None,
+        bow: Single | None = None,
+        cells: Single | None = None,
+        sigma: Single | None = None,
+        telegraph: Single | None = None,
+        signs: Sequence[float] = (1.0,),
+        whole: bool = False,
+        fixed: bool = False,
+    ) -> Lines:
+        """Lay out figures of rows, [L, rows, columns], and of lines at the tiles down, [tiles down, L, columns].
+
+        ``lsb``: signal of a code; ``gain``: output per unit of signal; cells are [C, L, rows, columns]. ``whole``
+        signals are whole numbers but for rounding, and are added up as such if their sums fit. ``fixed``: variances are
+        added up in units of a 65535th of those of all a line's rows at a tile.
+        """
+        inverse_lsb = self._columns((1 / lsb).astype(np.float32))
+        deviation, spreads = inverse_lsb, self._rows(variances)
+        if fixed:
+            spreads, unit = _fixed(spreads)
+            deviation = inverse_lsb * unit
+        half = np.float32(0.5) + (np.zeros(gain.shape, np.float32) if offset is None else offset)
+        return Lines(
+            _whole(self._rows(signals)) if whole else self._rows(signals),
+            spreads,
+            inverse_lsb,
+            deviation,
+            self._columns(half),
+            self._columns(bow, np.float32),
+            self._columns(lsb * gain),
+            self._columns(power, np.float64),
+            self._cells(cells, len(signs)),
+            self._cells(sigma, len(signs)),
+            self._cells(telegraph, len(signs)),
+            np.array(signs, np.float32),
+            self.shares,
+        )
+
+    def _columns(self, values: NDArray[Any] | None, dtype: Any = None) -> NDArray[Any]:
+        """Figures of lines as [tiles down, blocks, B]; without lines for None."""
+        if values is None:
+            return np.zeros((self.tiling.down, self.count, 0), dtype)
+        placed = np.zeros((len(values), self.count, len(self.shares), self.apart), dtype or values.dtype)
         for block, start, count in self.blocks():
             placed[:, block, :, :count] = values[:, :, start : start + count]
         return placed.reshape(len(values), self.count, self.width)
 
-    def tables(self, lines: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Signals of each row in each line, [L, rows, columns], as `Lines.tables`."""
+    def _rows(self, lines: Single | None) -> Single:
+        """Figures of each row in each line as [tiles down, blocks, rows, B]; without rows for None."""
         tiling = self.tiling
-        tables = _aligned((tiling.down, self.count, self.groups, 16, self.width))
-        tables[...] = 0
-        split = tables.reshape(*tables.shape[:4], len(self.shares), self.apart)
+        if lines is None:
+            return np.zeros((tiling.down, self.count, 0, self.width), np.float32)
+        placed: Single = aligned((tiling.down, self.count, self.rows, self.width), np.float32)
+        split = placed.reshape(tiling.down, self.count, self.rows, len(self.shares), self.apart)
         for r, height in enumerate(tiling.heights()):
             top = r * tiling.height
             for block, start, count in self.blocks():
-                part = lines[:, top : top + height, start : start + count].transpose(1, 0, 2)
-                for k in range(4):
-                    rows = part[k::4]
-                    split[r, block, : len(rows), 1 << k, :, :count] = rows
-        for k in range(1, 4):
-            low, one = 1 << k, tables[:, :, :, 1 << k, None]
-            tables[:, :, :, low + 1 : 2 * low] = tables[:, :, :, 1:low] + one
-        return tables
+                part = split[r, block]
+                part[height:], part[:height, :, count:] = 0, 0
+                part[:height, :, :count] = lines[:, top : top + height, start : start + count].transpose(1, 0, 2)
+        return placed
+
+    def _cells(self, cells: Single | None, count: int) -> Single:
+        """Figures of each cell behind a line as [tiles down, blocks, rows, C, B]; without rows for None."""
+        if cells is None:
+            return np.zeros((self.tiling.down, self.count, 0, count, self.width), np.float32)
+        return np.ascontiguousarray(np.stack([self._rows(part) for part in cells], axis=3))
 
 
-def _aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """An array that starts on a cache line: rows that straddle two lines take twice as long to add."""
-    size = int(np.prod(shape)) * 4
-    raw = np.empty(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + size].view(np.float32).reshape(shape)
+def _whole(signals: Single) -> NDArray[Any]:
+    """Signals [.., rows, B] as int16, if they are whole numbers whose sums over rows fit."""
+    rounded = np.rint(signals)
+    if signals.shape[-1] % (2 * LANES) or np.abs(rounded).sum(axis=-2).max(initial=0) > np.iinfo(np.int16).max:
+        return signals
+    if np.abs(signals - rounded).max(initial=0) > 0.01:
+        return signals
+    whole = aligned(signals.shape, np.int16)
+    whole[...] = rounded
+    return np.asarray(whole)
+
+
+def _fixed(variances: Single) -> tuple[NDArray[Any], Single]:
+    """Variances [.., rows, B] as uint16, whose sums over rows fit, and the root of their unit [.., B]."""
+    if variances.shape[-1] % (2 * LANES):
+        return variances, np.ones(variances.shape[:-2] + variances.shape[-1:], np.float32)
+    rows = variances.shape[-2]
+    unit = variances.sum(axis=-2, dtype=np.float64) / (np.iinfo(np.uint16).max - rows)  # each may round up by a half
+    unit = np.where(unit > 0, unit, 1.0)
+    whole = aligned(variances.shape, np.uint16)
+    whole[...] = np.rint(variances / unit[..., None, :].astype(np.float32))
+    return whole, np.sqrt(unit).astype(np.float32)
+
+
+def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """An array that starts on a cache line: vectors that straddle two lines take twice as long to load."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.empty(size + LINE, np.uint8)
+    start = -raw.ctypes.data % LINE
+    return raw[start : start + size].view(dtype).reshape(shape)

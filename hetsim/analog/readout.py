@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hetsim.analog.converter import Pass
-from hetsim.analog.drive import Codes, Single, drive, integrations, quantised
-from hetsim.analog.lines import Layout, Lines
+from hetsim.analog.drive import Codes, Drive, Single, Vectors, drive
+from hetsim.analog.lines import BLOCK, GROUP, LANES, LINE, Layout, Lines, aligned
 from hetsim.analog.macro import MacroSheet
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_VECTORS = 2048  # vectors of a piece, fewer where their bits would take more memory than this
-_BYTES = 1 << 22
+_SLOTS = 1 << 12  # bit planes of all vectors of a piece
+_BYTES = 1 << 22  # memory for the places of their partial sums
+_VALUES = 1 << 17  # numbers that are multiplied while they are in the cache
 _BLOCKS = 4  # blocks of columns of a piece when there are too few vectors to share out
-_ALONE = 1 << 21  # table rows times lines below which threads are not worth starting
+_ALONE = 1 << 21  # rows times lines times planes below which threads are not worth starting
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,58 +43,81 @@ class Readers:
     lines: Lines
     scale: float
 
-    def read(self, inputs: Single, signed: bool, key: int, first: int, unit: float | None = None) -> Readout:
-        """Read the products of ``inputs`` [M, K]: numbers, or codes that are worth ``unit`` each. Pieces do not depend
-        on threads, and are added up in order."""
+    def read(self, inputs: Vectors, signed: bool, key: int, first: int) -> Readout:
+        """Read the products of M vectors. Pieces do not depend on threads, and are added up in order."""
         from hetsim.analog import kernels
 
-        bits, passes = self.sheet.magnitude_bits(signed), self.sheet.passes(signed)
-        amplitude = self.sheet.dac.encoding == "amplitude"
-        drives = drive(passes, bits, amplitude, self.sheet.adc.codes(self.sheet.signed_codes))
-        values = np.empty((len(inputs), self.layout.tiling.columns), np.float32)
+        sheet, (count, rows) = self.sheet, inputs.shape
+        bits, passes = sheet.magnitude_bits(signed), sheet.passes(signed)
+        amplitude = sheet.dac.encoding == "amplitude"
+        drives = drive(passes, bits, sheet.adc.codes(sheet.signed_codes))
+        read = self._levels if amplitude else self._pulses
+        values = np.empty((count, self.layout.tiling.columns), np.float32)
 
-        def piece(part: tuple[slice, NDArray[np.int64]]) -> tuple[NDArray[np.float64], float, int]:
+        def piece(part: tuple[slice, NDArray[np.int64]]) -> tuple[NDArray[np.int64], float, int]:
             vectors, blocks = part
-            codes, scale = quantised(inputs[vectors], bits, unit)
-            nibbles = self._packed(codes, passes, bits, squared=False)
-            squares = self._packed(codes, passes, bits, squared=True) if amplitude else nibbles
-            weight, start = scale * np.float64(self.scale), first + vectors.start
-            clipped, saved = kernels.read(
-                nibbles, squares, self.lines, drives, blocks, weight, np.uint64(key), start, values[vectors]
-            )
-            whole = blocks[0, 0] == 0  # one of the pieces that share these vectors
-            driven = integrations(codes, passes, amplitude) if whole else np.zeros(codes.shape[1])
+            codes, scale, across = inputs.codes(vectors, bits)
+            weight, place = scale * np.float64(self.scale), (np.uint64(key), first + vectors.start)
+            clipped, saved = read(codes, across, drives, blocks, weight, *place, values[vectors])
+            driven = np.zeros((len(passes), rows), np.int64)
+            if blocks[0, 0] == 0:  # one of the pieces that share these vectors
+                kernels.count(codes, across, drives.passes, amplitude, driven)
             return driven, saved, clipped
 
-        planes = bits * (1 if all(p.sign > 0 for p in passes) else 2)
-        size = planes * self.layout.groups * self.layout.tiling.down
-        work = len(inputs) * size * self.layout.count * self.layout.width
-        driven, saved, clipped = zip(
-            *shared_out(piece, self._pieces(len(inputs), size), threads=work > _ALONE), strict=True
-        )
-        return Readout(values, np.sum(driven, axis=0), sum(saved), sum(clipped))
+        work = count * drives.planes * rows * self.layout.count * self.layout.width
+        parts = self._pieces(count, drives.planes)
+        driven, saved, clipped = zip(*shared_out(piece, parts, threads=work > _ALONE), strict=True)
+        full = np.array([float(p.top) ** 2 if amplitude else 1.0 for p in passes])
+        return Readout(values, (np.sum(driven, axis=0) / full[:, None]).sum(axis=0), sum(saved), sum(clipped))
 
-    def _packed(self, codes: Codes, passes: Sequence[Pass], bits: int, squared: bool) -> NDArray[np.uint8]:
-        """Bits of the codes, or with ``squared`` of the squares of what each pass applies, those of negative
-        inputs, if there may be any, behind the others: uint8 [tiles down, M x planes, groups]."""
+    def _pulses(
+        self, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any, first: int,
+        out: Single,
+    ) -> tuple[int, float]:  # fmt: skip
         from hetsim.analog import kernels
 
-        tiling, signs = self.layout.tiling, 1 if all(p.sign > 0 for p in passes) else 2
-        planes = bits * (1 + squared)
-        nibbles = np.empty((tiling.down, len(codes) * signs * planes, self.layout.groups), np.uint8)
-        for s in range(signs):
-            values = codes.astype(np.int32) * np.int32((1, -1)[s])
-            if not squared:
-                kernels.pack(values, tiling.height, s * planes, planes, nibbles)
-                continue
-            for first, top in dict.fromkeys((p.first, p.top) for p in passes):
-                part = (np.maximum(values, 0) >> first) & np.int32(top)
-                kernels.pack(part * part, tiling.height, s * planes + 2 * first, 2 * top.bit_length(), nibbles)
-        return nibbles
+        layout, tiling, lines = self.layout, self.layout.tiling, self.lines
+        apart = min(kernels.SLOTS, 1 << (len(scale) - 1).bit_length())  # vectors whose slots stand side by side
+        bits = drives.bits(apart, kernels.SLOTS)
+        sets = -(-len(scale) // apart) * len(bits) // kernels.SLOTS
+        slots = aligned((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16)
+        kernels.pack(codes, across, tiling.height, apart, bits, slots)
+        noisy = lines.variances.shape[2] > 0
+        table, total = (kernels.DEPTH, 1 << GROUP), sets * kernels.SLOTS
+        signal, spread = lines.signals, lines.variances
+        lanes, wide = LINE // signal.itemsize, LINE // spread.itemsize
+        room = (
+            aligned((*table, lanes), signal.dtype), aligned((total, lanes), signal.dtype),
+            aligned((*table, wide if noisy else 0), spread.dtype), aligned((total * noisy, wide), spread.dtype),
+            np.empty((len(scale), layout.width)), np.empty(len(scale), np.uint64),
+        )  # fmt: skip
+        heights, order = np.array(tiling.heights()), (apart, len(bits))
+        return kernels.read_pulses(slots, order, heights, lines, drives, blocks, scale, key, first, room, out)
 
-    def _pieces(self, vectors: int, size: int) -> list[tuple[slice, NDArray[np.int64]]]:
-        """Parts of the batch, whose vectors take ``size`` bytes each, and of the columns when there are few vectors."""
-        height = min(_VECTORS, max(64, _BYTES // size))
+    def _levels(
+        self, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any, first: int,
+        out: Single,
+    ) -> tuple[int, float]:  # fmt: skip
+        from hetsim.analog import kernels
+
+        layout, lines, (passes, rows) = self.layout, self.lines, (len(drives.passes), self.layout.tiling.rows)
+        panel = kernels.PANEL
+        deep = panel * max(1, min(-(-len(scale) // panel), BLOCK // 4, _VALUES // (rows * passes * panel)))
+        noisy = lines.variances.shape[2] > 0
+        shape = (passes, rows, deep) if across else (passes, deep, rows)
+        sums = (passes, panel, layout.width)
+        room = (
+            aligned(shape, np.float32), aligned((passes, shape[1] * noisy, shape[2]), np.float32),
+            aligned(sums, np.float32), aligned((passes * noisy, *sums[1:]), np.float32),
+            np.empty((deep, layout.width)), np.empty(deep, np.uint64),
+        )  # fmt: skip
+        height = layout.tiling.height
+        return kernels.read_levels(codes, across, height, lines, drives, blocks, scale, key, first, room, out)
+
+    def _pieces(self, vectors: int, planes: int) -> list[tuple[slice, NDArray[np.int64]]]:
+        """Parts of the batch, and of the columns when there are few vectors."""
+        size = 2 * planes * self.layout.rows // GROUP * self.layout.tiling.down
+        height = max(LANES, min(_SLOTS // planes, _BYTES // size))
         blocks = self.layout.blocks()
         wide = len(blocks) if vectors > height else _BLOCKS
         return [

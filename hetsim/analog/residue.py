@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hetsim.analog.drive import Codes, Single, applied
+from hetsim.analog.drive import Coded, Codes, applied
 from hetsim.analog.face import Face
 from hetsim.analog.lines import Layout, Lines
 from hetsim.analog.macro import MacroSheet
@@ -16,6 +16,8 @@ from hetsim.analog.readout import Readers
 from hetsim.keys import key as derive
 
 Whole = NDArray[np.int64]
+
+_OF_ROWS = ("signals", "variances", "cells", "sigma", "telegraph")  # fields of `Lines`
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def parts(face: Face) -> list[Readers]:
         tiling = Tiling(height, whole.columns, whole.height, whole.width)
         layout = Layout(tiling, face.readers.sheet.scheme.shares)
         lines = face.readers.lines
-        cut = {name: getattr(lines, name)[r : r + 1] for name in Lines._fields if name != "shares"}
+        cut = {name: getattr(lines, name)[r : r + 1] for name in Lines._fields if name not in ("signs", "shares")}
+        cut |= {name: cut[name][:, :, : layout.rows] for name in _OF_ROWS}
         own = lines._replace(**cut)
         readers.append(Readers(face.readers.sheet, layout, own, 1.0))
     return readers
@@ -76,9 +79,9 @@ def read(sheet: MacroSheet, readers: list[Readers], codes: Codes, signed: bool, 
         heat = np.zeros(reader.layout.tiling.rows)
         for i, step in enumerate(sheet.passes(signed)):
             alone = sheet.single_pass(step)
-            part: Single = applied(codes[:, rows], step)
+            part = Coded(applied(codes[:, rows], step).astype(np.int16), 1.0)
             one = Readers(alone, reader.layout, reader.lines, 1.0)
-            found = one.read(part, step.sign == 0, derive(key, "sum", r, i), first, 1.0)
+            found = one.read(part, step.sign == 0, derive(key, "sum", r, i), first)
             sums = np.rint(found.values).astype(np.int64)
             errors = table[sums % sheet.an_code]
             total += (2.0**step.first) * (-1 if step.sign < 0 else 1) * (sums - errors)

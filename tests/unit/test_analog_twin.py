@@ -17,27 +17,26 @@ from hetsim.analog.lines import Layout
 MASK32, MASK64 = 2**32 - 1, 2**64 - 1
 
 
-def mix(x: int) -> int:
+def derived(seed: int, place: int) -> int:
+    """The seed of a place, by splitmix64."""
+    x = (seed + (place + 1) * 0x9E3779B97F4A7C15) & MASK64
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK64
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK64
     return x ^ (x >> 31)
 
 
-def hashed(x: int, salt: int) -> int:
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & MASK32
-    x ^= salt
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & MASK32
-    return x ^ (x >> 16)
+def hashed(x: int, shift: int, factor: int) -> int:
+    return ((x ^ (x >> shift)) * factor) & MASK32
 
 
-def normal(seed: int, place: int, width: int) -> float:
-    """The normal at a place of a row of ``width``: Box and Muller's pair stands half a row apart."""
-    half = width // 2
-    low, high = seed & MASK32, seed >> 32
-    x = (low + place % half * 0x9E3779B9) & MASK32
-    radius = np.sqrt(-2 * np.log(((hashed(x, high) >> 8) + 0.5) / 2**24))
-    angle = 2 * np.pi * hashed((x + 0x68E31DA4) & MASK32, ~high & MASK32) / 2**32
-    return float(radius * (np.cos(angle) if place < half else np.sin(angle)))
+def normal(seed: int, place: int, lane: int) -> float:
+    """The normal at a place of a lane of a strip of 16: every other place has the partner of the one before."""
+    x = hashed((seed + (16 * (place // 2) + lane) * 0x9E3779B9) & MASK32, 16, 0x7FEB352D) ^ (seed >> 32)
+    radius = np.sqrt(-2 * np.log(((hashed(x, 15, 0x846CA68B) >> 8) + 0.5) / 2**24))
+    word = hashed(x, 13, 0xC2B2AE35)
+    angle = np.pi / 2 * (((word & 0x3FFFFFFF) + 0x20000000) % 0x40000000 - 0x20000000) / 0x40000000
+    point = (-np.cos(angle) if word >> 31 else np.cos(angle)), np.sin(angle)
+    return float(radius * point[(place + (word >> 30)) % 2])
 
 
 class Twin:
@@ -132,11 +131,9 @@ class Twin:
     def draw(self, m: int, n: int, r: int, i: int, line: int) -> float:
         layout = Layout(self.bar.tiling, (1.0,) * self.sheet.lines)
         block, place = divmod(n, layout.apart)
-        golden = 0x9E3779B97F4A7C15
-        seed = mix((self.key + (m + 1) * golden) & MASK64)
-        seed = mix((seed + (r * layout.count + block + 1) * golden) & MASK64)
-        seed = mix((seed + (i + 1) * golden) & MASK64)
-        return normal(seed, line * layout.apart + place, layout.width)
+        strip, lane = divmod(line * layout.apart + place, 16)
+        strip += (r * layout.count + block) * (layout.width // 16)
+        return normal(derived(derived(self.key, m), strip), i, lane)
 
 
 NOISY = device(

@@ -1,0 +1,18 @@
+"""The compiled loops of a crossbar read; the only package here that imports Numba, and is itself imported late.
+
+Sums are float32, or whole numbers where signals are. Every number depends on its vector, tile, pass and column
+alone, so that results are the same for any number of threads and any split of a batch.
+"""
+
+from __future__ import annotations
+
+from hetsim.analog.kernels.codes import count, pack, quantise, quantise_windows
+from hetsim.analog.kernels.compiled import threads
+from hetsim.analog.kernels.levels import read_levels
+from hetsim.analog.kernels.pulses import DEPTH, read_pulses
+from hetsim.analog.kernels.registers import PANEL, SLOTS
+
+__all__ = [
+    "DEPTH", "PANEL", "SLOTS",
+    "count", "pack", "quantise", "quantise_windows", "read_levels", "read_pulses", "threads",
+]  # fmt: skip

@@ -1,0 +1,190 @@
+"""Numbers as input codes, also those that a convolution's windows show, and codes as the tables want their bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hetsim.analog.kernels.compiled import compiled
+from hetsim.analog.kernels.pulses import DEPTH
+from hetsim.analog.kernels.registers import SLOTS
+from hetsim.analog.kernels.strips import load_words, spread_whole, store_short
+from hetsim.analog.lines import GROUP, LANES, LINE
+
+_f32, _i16, _i32, _u32 = np.float32, np.int16, np.int32, np.uint32
+_TINY = np.finfo(np.float32).tiny
+
+
+@compiled()
+def _unit(largest: Any, top: Any) -> Any:
+    """What one code unit stands for, so that the ``largest`` magnitude becomes the code ``top``."""
+    unit = largest / _f32(top)
+    return unit if unit >= _TINY else _f32(1.0)
+
+
+@compiled(nogil=True)
+def quantise(x: Any, top: Any, codes: Any, scale: Any) -> None:
+    """As `hetsim.analog.drive.quantised`: ``x`` [M, K] to ``codes`` int16 [M, K] and ``scale`` float32 [M]."""
+    bits = x.view(np.int32)
+    for m in range(x.shape[0]):
+        largest = _i32(0)
+        for k in range(x.shape[1]):  # floats without their sign are in the order of their bits
+            largest = max(largest, bits[m, k] & _i32(0x7FFFFFFF))
+        unit = _unit(np.int32(largest).view(np.float32), top)
+        scale[m] = unit
+        for k in range(x.shape[1]):
+            codes[m, k] = _i16(_i32(np.rint(x[m, k] / unit)))
+
+
+@compiled()
+def _inside(begin: int, count: int, stride: int, shift: int, size: int) -> tuple[int, int]:
+    """Which of the positions ``begin`` to ``begin + count``, at ``p * stride + shift``, lie in 0 to ``size``."""
+    low = max(begin, -(shift // stride))
+    return low, max(low, min(begin + count, (size - 1 - shift) // stride + 1))
+
+
+@compiled()
+def _peaks(peak: Any, shape: Any, y: int, x: int, out: Any) -> None:
+    """Largest magnitude in each of a run of windows, in row ``y`` of them and from ``x`` on: ``out`` float32 [n]."""
+    kernel, stride, before, dilation = shape
+    out[:] = _f32(0.0)
+    for i in range(kernel[0]):
+        line = y * stride[0] - before[0] + i * dilation[0]
+        if not 0 <= line < peak.shape[0]:
+            continue
+        for j in range(kernel[1]):
+            shift = j * dilation[1] - before[1]
+            low, high = _inside(x, len(out), stride[1], shift, peak.shape[1])
+            for p in range(low, high):
+                out[p - x] = max(out[p - x], peak[line, p * stride[1] + shift])
+
+
+@compiled()
+def _fill(image: Any, shape: Any, y: int, x: int, scale: Any, codes: Any, first: int) -> None:
+    """Codes of a run of windows: columns from ``first`` on of ``codes`` int16 [K, M]."""
+    kernel, stride, before, dilation = shape
+    k = 0
+    for c in range(image.shape[0]):
+        for i in range(kernel[0]):
+            line = y * stride[0] - before[0] + i * dilation[0]
+            for j in range(kernel[1]):
+                shift = j * dilation[1] - before[1]
+                low, high = _inside(x, len(scale), stride[1], shift, image.shape[2])
+                if not 0 <= line < image.shape[1]:
+                    low = high = x + len(scale)
+                codes[k, first : first + low - x] = 0
+                codes[k, first + high - x : first + len(scale)] = 0
+                if stride[1] == 1:
+                    for p in range(low, high):
+                        codes[k, first + p - x] = _i16(np.rint(image[c, line, p + shift] / scale[p - x]))
+                else:
+                    for p in range(low, high):
+                        codes[k, first + p - x] = _i16(
+                            np.rint(image[c, line, p * stride[1] + shift] / scale[p - x])
+                        )
+                k += 1
+
+
+@compiled(nogil=True)
+def quantise_windows(
+    images: Any, peaks: Any, shape: Any, size: Any, begin: int, top: Any, codes: Any, scale: Any
+) -> None:
+    """As `quantise`, of the windows of a convolution from the ``begin``-th on: ``codes`` int16 [K, M].
+
+    ``images`` float32 [images, C, H, W]; ``peaks`` [images, H, W] their largest magnitudes over the channels;
+    ``shape``: kernel, strides, padding before and dilations, of rows and columns each; ``size``: windows in a column
+    and in a row of an image.
+    """
+    done = 0
+    while done < len(scale):
+        line, x = divmod(begin + done, size[1])
+        image, y = divmod(line, size[0])
+        count = min(size[1] - x, len(scale) - done)
+        units = scale[done : done + count]
+        _peaks(peaks[image], shape, y, x, units)
+        for p in range(count):
+            units[p] = _unit(units[p], top)
+        _fill(images[image], shape, y, x, units, codes, done)
+        done += count
+
+
+@compiled()
+def _ones(x: Any) -> Any:
+    """How many bits of 15 are set."""
+    x = x - ((x >> _i32(1)) & _i32(0x5555))
+    x = (x & _i32(0x3333)) + ((x >> _i32(2)) & _i32(0x3333))
+    x = (x + (x >> _i32(4))) & _i32(0x0F0F)
+    return (x + (x >> _i32(8))) & _i32(0x1F)
+
+
+@compiled(nogil=True)
+def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -> None:
+    """Add to ``driven`` int64 [passes, K] what each row applies over all vectors, or with ``amplitude`` the square of
+    it: exact, so that no order of adding up matters. ``codes`` int16 [M, K], or ``across`` [K, M].
+
+    Passes of one bit are counted together, as the first.
+    """
+    serial = True
+    for i in range(passes.shape[0]):
+        serial &= passes[i].top == 1
+    for i in range(passes.shape[0]):
+        first, top = _i32(passes[i].first), _i32(passes[i].top)
+        if passes[i].sign != passes[0].sign or (serial and i > 0):
+            continue  # each magnitude meets the passes of its own sign only
+        for a in range(codes.shape[0]):
+            total = np.int64(0)
+            for b in range(codes.shape[1]):
+                magnitude = abs(_i32(codes[a, b]))
+                part = _ones(magnitude) if serial else (magnitude >> first) & top
+                applied = part * part if amplitude and not serial else part
+                if across:
+                    total += applied
+                else:
+                    driven[i, b] += applied
+            if across:
+                driven[i, a] += total
+
+
+@compiled()
+def _transpose(codes: Any, across: bool, top: int, rows: int, first: int, apart: int, words: Any) -> None:
+    """The codes of the vectors from ``first`` on in the lanes of ``words`` uint32 [rows, 16], at the rows from
+    ``top`` on: magnitudes of positive ones in the lower half, of negative ones in the upper. After ``apart`` lanes
+    the vectors begin again."""
+    vectors = codes.shape[1] if across else codes.shape[0]
+    words[rows:] = 0
+    for lane in range(apart):
+        m = first + lane
+        for k in range(rows):
+            code = _i32(0)
+            if m < vectors:
+                code = _i32(codes[top + k, m]) if across else _i32(codes[m, top + k])
+            words[k, lane] = _u32(max(code, _i32(0))) | (_u32(max(-code, _i32(0))) << _u32(16))
+    for lane in range(apart, LANES):
+        for k in range(rows):
+            words[k, lane] = words[k, lane - apart]
+
+
+@compiled(nogil=True)
+def pack(codes: Any, across: bool, height: int, apart: int, bits: Any, slots: Any) -> None:
+    """Bits of ``codes`` int16 [M, K], or ``across`` [K, M], as `hetsim.analog.kernels.registers.add_rows` wants them.
+
+    ``slots`` uint16 [tiles down, sets, groups, 16]: the slots of ``apart`` vectors, a power of two up to 16, stand
+    side by side, plane after plane; then come the next vectors, in a new set. ``bits`` uint32 [planes of such
+    vectors, padded to whole sets]: which bit of a word, see `_transpose`, each slot shows.
+    """
+    numbers, vectors = (codes.shape[0], codes.shape[1]) if across else (codes.shape[1], codes.shape[0])
+    sets, words = len(bits) // SLOTS, np.empty((slots.shape[2] * GROUP, LANES), np.uint32)
+    for r in range(slots.shape[0]):
+        rows = min(height, numbers - r * height)
+        for q in range(-(-vectors // apart)):
+            _transpose(codes, across, r * height, rows, q * apart, apart, words)
+            for s in range(sets):
+                shift = load_words(bits, s * SLOTS)
+                out = ((r * slots.shape[1] + q * sets + s) * slots.shape[2]) * SLOTS
+                for g in range(-(-rows // GROUP)):
+                    found = spread_whole(_u32((g % DEPTH) << GROUP))
+                    for k in range(GROUP):
+                        bit = (load_words(words, (g * GROUP + k) * LANES) >> shift) & spread_whole(_u32(1))
+                        found = found + bit * spread_whole(_u32(1 << k))
+                    store_short(found * spread_whole(_u32(LINE)), slots, out + g * SLOTS)

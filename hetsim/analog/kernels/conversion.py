@@ -1,0 +1,87 @@
+"""Samples of a strip of 16 lines into codes, and codes into sums: what every compiled read ends with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hetsim.analog.kernels.compiled import compiled, inlined
+from hetsim.analog.kernels.noise import pair
+from hetsim.analog.kernels.strips import (
+    add_scaled, counted, floor, least, load, magnitude, most, read, root, spread, spread_whole,
+)  # fmt: skip
+
+_f32, _i32 = np.float32, np.int32
+
+
+@compiled()
+def tile_of(lines: Any, r: int, block: int) -> Any:
+    """Addresses of what `convert` wants of a block's lines at a tile, and of their power; 0 for what they lack."""
+    return (
+        _figures(lines.inverse_lsb, r, block), _figures(lines.offset, r, block), _figures(lines.deviation, r, block),
+        _figures(lines.bow, r, block), _figures(lines.gain, r, block), _figures(lines.power, r, block),
+    )  # fmt: skip
+
+
+@compiled()
+def _figures(array: Any, r: int, block: int) -> int:
+    width = array.shape[2]
+    return array.ctypes.data + (r * array.shape[1] + block) * width * array.itemsize if width > 0 else 0
+
+
+@inlined()
+def _bent(u: Any, bow: int, top: Any) -> Any:
+    """A converter's transfer: samples in codes with the bow of their size, a parabola on each side of zero."""
+    share = most(least(u * spread(_f32(1.0) / top), spread(_f32(1.0))), spread(_f32(-1.0)))
+    return u + (share - share * magnitude(share)) * read(bow) * spread(_f32(4.0))
+
+
+@inlined()
+def convert(
+    sums: Any, spreads: Any, places: Any, rows: Any, drive: Any, tile: Any, line: int, seed: Any, out: int
+) -> Any:
+    """All conversions of a vector at a tile and a strip of lines, added to the float64 at address ``out``.
+
+    Samples, and variances ``spreads`` (without rows: no noise), of the passes stand ``rows`` apart from indices
+    ``places`` on. ``drive``: weights and limits of codes, and whether a sum of all passes may be no float32.
+    ``tile``: addresses of the lines' codes per unit of signal, offsets plus a half, codes per root of a unit of
+    variance, bows and gains, of which the strip's are the ``line``-th and following. Returns how many conversions
+    clipped in each lane.
+    """
+    weights, limits, long = drive
+    low, high = spread(limits[0]), spread(limits[1])
+    clipped, found = spread_whole(_i32(0)), spread(_f32(0.0))
+    square, cosine, sine = found, found, found
+    for i in range(len(weights)):
+        u = load(sums, places[0] + i * rows[0]) * read(tile[0] + 4 * line)
+        if spreads.shape[0] > 0:
+            if i & 1 == 0:
+                square, cosine, sine = pair(seed, i >> 1)
+            variance = load(spreads, places[1] + i * rows[1])
+            u = root(square * variance) * (sine if i & 1 else cosine) * read(tile[2] + 4 * line) + u
+        if tile[3] != 0:
+            u = _bent(u, tile[3] + 4 * line, limits[1])
+        code = floor(u + read(tile[1] + 4 * line))
+        bounded = least(most(code, low), high)
+        clipped = counted(clipped, code, bounded)
+        found = bounded * spread(weights[i]) + found
+        if long:
+            add_scaled(found, tile[4] + 8 * line, out)
+            found = spread(_f32(0.0))
+    add_scaled(found, tile[4] + 8 * line, out)
+    return clipped
+
+
+@compiled()
+def fold(lines: Any, v: int, shares: Any, scale: Any, out: Any) -> None:
+    """Add up the lines of each output, a B/L-th of ``lines`` [V, B] apart: ``out`` [V, outputs] float32.
+
+    The first of ``shares`` is 1. What is added up stays in ``lines``.
+    """
+    apart = lines.shape[1] // shares.shape[0]
+    for k in range(1, shares.shape[0]):
+        for j in range(apart):
+            lines[v, j] += shares[k] * lines[v, k * apart + j]
+    for j in range(out.shape[1]):
+        out[v, j] = _f32(scale * lines[v, j])

@@ -1,0 +1,127 @@
+"""The two innermost loops, which keep their sums in registers: table lookups and matrix products.
+
+Both are written in LLVM's vectors of 64 bytes, one instruction each where a processor has them and as many as it
+takes elsewhere; Numba's own loops keep sums in memory, at half the speed. The order of a sum is that of the rows,
+whatever the processor's registers, the number of vectors and the place of one among them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from hetsim.analog.kernels.strips import address, alike
+from hetsim.analog.lines import LANES, LINE
+
+SLOTS = 16  # sums of a set, which one call of `add_rows` takes on
+PANEL = 6  # rows of a product
+# 32 registers of a whole vector, or 16 of half of one
+WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
+
+_INDEX, _BYTE = ir.IntType(64), ir.IntType(8)
+
+
+def _counted(builder: Any, count: Any, sums: list[Any], body: Any) -> list[Any]:
+    """Emit ``for i in range(count): sums = body(i, sums)`` with the sums in registers; at least one round."""
+    before = builder.block
+    loop, done = builder.append_basic_block("loop"), builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    i = builder.phi(_INDEX)
+    held = [builder.phi(x.type) for x in sums]
+    after = body(i, held)
+    following = builder.add(i, _INDEX(1))
+    for phi, first, last in zip([i, *held], [_INDEX(0), *sums], [following, *after], strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(last, builder.block)
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+    builder.position_at_end(done)
+    return after
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def add_rows(typing: Any, table: Any, offsets: Any, at: Any, groups: Any, sums: Any, row: Any) -> Any:
+    """Add to the 16 rows of ``sums`` from ``row`` on, 64 bytes each, a row of ``table`` for each of ``groups``.
+
+    ``table`` and ``sums`` are contiguous, aligned arrays of float32, int16 or uint16; ``offsets`` uint16, from ``at`` on, are
+    [groups, 16] bytes from the start of the table.
+    """
+    whole = types.int64
+    single = table.dtype == types.float32
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        table, offsets, at, groups, sums, row = arguments
+        element, lanes = (ir.FloatType(), LANES) if single else (ir.IntType(16), 2 * LANES)
+        kind, add = ir.VectorType(element, lanes), builder.fadd if single else builder.add
+        rows = address(context, builder, found.args[0], table, _INDEX(0), _BYTE)
+        first = builder.mul(row, _INDEX(lanes))
+        held = SLOTS if WIDE else SLOTS // 4
+        for slot in range(0, SLOTS, held):
+            offset = builder.add(at, _INDEX(slot))
+            chosen = address(context, builder, found.args[1], offsets, offset, ir.IntType(16))
+            where = [builder.add(first, _INDEX((slot + s) * lanes)) for s in range(held)]
+            places = [address(context, builder, found.args[4], sums, w, kind) for w in where]
+
+            def body(g: Any, held: list[Any], chosen: Any = chosen) -> list[Any]:
+                group = builder.gep(chosen, [builder.mul(g, _INDEX(SLOTS))])
+                offset = [builder.load(builder.gep(group, [_INDEX(s)])) for s in range(len(held))]
+                picked = [builder.gep(rows, [builder.zext(o, _INDEX)]) for o in offset]
+                parts = [builder.load(builder.bitcast(p, kind.as_pointer()), align=LINE) for p in picked]
+                return [add(x, y) for x, y in zip(held, parts, strict=True)]
+
+            results = _counted(builder, groups, [builder.load(p, align=LINE) for p in places], body)
+            for place, result in zip(places, results, strict=True):
+                builder.store(result, place, align=LINE)
+        return context.get_dummy_value()
+
+    return types.void(table, offsets, whole, whole, sums, whole), emit
+
+
+def _product(vectors: int) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def multiply(
+        typing: Any, left: Any, at: Any, apart: Any, step: Any, count: Any, right: Any, where: Any, wide: Any,
+        out: Any, to: Any, row: Any,
+    ) -> Any:  # fmt: skip
+        whole, single = types.int64, ir.FloatType()
+        kind = ir.VectorType(single, LANES)
+
+        def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+            left, at, apart, step, count, right, where, wide, out, to, row = arguments
+            begin = address(context, builder, found.args[0], left, at, single)
+            rows = [builder.gep(begin, [builder.mul(apart, _INDEX(r))]) for r in range(PANEL)]
+            columns = address(context, builder, found.args[5], right, where, single)
+
+            def body(k: Any, sums: list[Any]) -> list[Any]:
+                line = builder.gep(columns, [builder.mul(k, wide)])
+                places = [builder.gep(line, [_INDEX(v * LANES)]) for v in range(vectors)]
+                weights = [builder.load(builder.bitcast(p, kind.as_pointer()), align=LINE) for p in places]
+                far = builder.mul(k, step)
+                result = []
+                for r in range(PANEL):
+                    value = alike(builder, builder.load(builder.gep(rows[r], [far])), kind)
+                    for v in range(vectors):
+                        part = builder.fmul(value, weights[v], flags=["contract"])
+                        result.append(builder.fadd(part, sums[r * vectors + v], flags=["contract"]))
+                return result
+
+            zeros = [ir.Constant(kind, [0.0] * LANES)] * (PANEL * vectors)
+            for i, result in enumerate(_counted(builder, count, zeros, body)):
+                r, v = divmod(i, vectors)
+                index = builder.add(to, builder.add(builder.mul(row, _INDEX(r)), _INDEX(v * LANES)))
+                builder.store(result, address(context, builder, found.args[8], out, index, kind), align=LINE)
+            return context.get_dummy_value()
+
+        return types.void(left, whole, whole, whole, whole, right, whole, whole, out, whole, whole), emit
+
+    return multiply
+
+
+# Products of 6 rows of `left`, float32 from index `at` on, rows `apart` and numbers of a row `step` from each other,
+# `count` of them, with 64 (16) columns of `right`, from index `where` on, in rows that are `wide`. They are written
+# to `out` from index `to` on, in rows of length `row`.
+multiply_block, multiply_strip = _product(4), _product(1)
