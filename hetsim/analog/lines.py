@@ -58,7 +58,7 @@ class Layout:
     """
 
     def __init__(self, tiling: Tiling, shares: Sequence[float]) -> None:
-        self.tiling, self.shares = tiling, np.array(shares)
+        self.tiling, self.first, self.shares = tiling, shares[0], np.array(shares) / shares[0]
         lines = len(shares)
         unit = LANES // gcd(LANES, lines)  # outputs of whole strips
         most = max(unit, BLOCK // lines // unit * unit)
@@ -108,7 +108,7 @@ class Layout:
             deviation,
             self._columns(half),
             self._columns(bow, np.float32),
-            self._columns(lsb * gain),
+            self._columns(lsb * gain * self.first),
             self._columns(power, np.float64),
             self._cells(cells, len(signs)),
             self._cells(sigma, len(signs)),

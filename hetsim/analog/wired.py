@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import Tiling
-from hetsim.analog.sensing import Array
-from hetsim.analog.wires.transfer import effective
+from hetsim.analog.sensing import Array, Doubles
+from hetsim.analog.wires.circuit import Sensing
+from hetsim.analog.wires.sheet import Wires
+from hetsim.analog.wires.transfer import Effective, effective
 
 
 def wired(sheet: MacroSheet, tiling: Tiling, array: Array, transposed: bool) -> Array:
@@ -21,18 +22,19 @@ def wired(sheet: MacroSheet, tiling: Tiling, array: Array, transposed: bool) -> 
     its cell is. Power is that without wires when voltages are sensed.
     """
     assert sheet.wires is not None
-    wires = sheet.wires.transposed() if transposed else sheet.wires
-    both = sheet.signed_inputs == "bipolar" or sheet.pair == ("columns" if transposed else "rows")
+    opposed = sheet.pair == ("columns" if transposed else "rows") and sheet.subtraction == "analog"
+    both = sheet.signed_inputs == "bipolar" or opposed
+    sensing: Sensing = "current" if sheet.sensing == "current" else "voltage"
     cells = tiling.place(array.actual).astype(np.float64)
-    noise = None if array.variances is None else tiling.place(array.variances)
+    noise = np.zeros_like(cells) if array.variances is None else tiling.place(array.variances)
     seen, spread, loads = (np.zeros_like(cells) for _ in range(3))
-    sensing: Literal["current", "voltage"] = "current" if sheet.sensing == "current" else "voltage"
     for t, tile in enumerate(cells):
         for group in _groups(tiling, array, transposed, tile.shape):
             alone = np.zeros_like(tile)  # lines out of the group are cut off
             alone[group] = tile[group]
-            variances = None if noise is None else noise[t] * (alone > 0)
-            found = effective(alone, wires, variances, 0.0 if both else 0.5, sensing, (sheet.rows, sheet.columns))
+            variances = noise[t] * (alone > 0)
+            way = _across if transposed else _along
+            found = way(alone, sheet.wires, variances, 0.0 if both else 0.5, sensing, (sheet.rows, sheet.columns))
             seen[t][group], spread[t][group] = found.signals[group], found.variances[group]
             loads[t][group] = found.loads[group]
     if sheet.sensing == "voltage":
@@ -44,11 +46,39 @@ def wired(sheet: MacroSheet, tiling: Tiling, array: Array, transposed: bool) -> 
     return replace(
         array,
         actual=gathered[0],
-        variances=None if noise is None else gathered[1],
+        variances=None if array.variances is None else gathered[1],
         loads=gathered[2],
         sigma=None if array.sigma is None else array.sigma * share,
         telegraph=None if array.telegraph is None else array.telegraph * share,
     )
+
+
+def _along(
+    cells: Doubles, wires: Wires, variances: Doubles, activity: float, sensing: Sensing, size: tuple[int, int]
+) -> Effective:
+    return effective(cells, wires, variances, activity, sensing, size)
+
+
+def _across(
+    cells: Doubles, wires: Wires, variances: Doubles, activity: float, sensing: Sensing, size: tuple[int, int]
+) -> Effective:
+    """Bit lines driven at the ends where they are otherwise sensed, and word lines sensed where they are driven."""
+    rows, columns = cells.shape
+    whole = [np.pad(part, ((0, size[0] - rows), (0, size[1] - columns))) for part in (cells, variances)]
+    turned = wires.model_copy(
+        update={
+            "word_line": wires.bit_line,
+            "bit_line": wires.word_line,
+            "drive": wires.sensing,
+            "sensing": wires.drive,
+            "open_word_lines": tuple((size[1] - 1 - line, size[0] - at) for line, at in wires.open_bit_lines),
+            "open_bit_lines": tuple((size[0] - 1 - line, size[1] - at) for line, at in wires.open_word_lines),
+        }
+    )
+    # a circuit is driven before its first column and sensed behind its last row
+    found = effective(whole[0].T[::-1, ::-1], turned, whole[1].T[::-1, ::-1], activity, sensing)
+    figures = (found.signals, found.variances, found.loads)
+    return Effective(*(figure[::-1, ::-1].T[:rows, :columns] for figure in figures))
 
 
 def _groups(tiling: Tiling, array: Array, transposed: bool, shape: tuple[int, ...]) -> list[tuple[slice, slice]]:

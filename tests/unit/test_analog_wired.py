@@ -86,15 +86,17 @@ def test_a_transposed_read_meets_the_same_wires() -> None:
     turned = wires.model_copy(update={"word_line": wires.bit_line, "bit_line": wires.word_line})
     # driven where bit lines end, sensed where word lines begin
     reverse = Circuit(tile.T[::-1, ::-1], turned)
-    expected = np.zeros(12)
+    expected, joules = np.zeros(12), 0.0
     for bit, plane in enumerate(planes(bar, x)):
         for side, sign in ((0, 1.0), (1, -1.0)):
             volts = np.zeros(16)
             volts[side::2] = plane * bar.sheet.read_voltage
-            outputs = reverse.operate(volts[::-1]).outputs[::-1]
-            expected += sign * 2**bit * outputs / bar.sheet.read_voltage / bar.sheet.device.step
-    read = bar.mvm(x[None].astype(np.float32), 0.0, 1, transposed=True).values[0]
-    np.testing.assert_allclose(read, expected * bar.scale, atol=3e-3 * np.abs(expected).max() * bar.scale)
+            point = reverse.operate(volts[::-1])
+            expected += sign * 2**bit * point.outputs[::-1] / bar.sheet.read_voltage / bar.sheet.device.step
+            joules += point.power * bar.sheet.integration_time
+    read = bar.mvm(x[None].astype(np.float32), 0.0, 1, transposed=True)
+    assert read.joules == pytest.approx(joules, rel=0.03)
+    np.testing.assert_allclose(read.values[0], expected * bar.scale, atol=3e-3 * np.abs(expected).max() * bar.scale)
 
 
 def test_without_resistance_wires_change_nothing() -> None:

@@ -9,7 +9,17 @@ import numpy as np
 from hetsim.analog.kernels.compiled import compiled, inlined
 from hetsim.analog.kernels.noise import pair
 from hetsim.analog.kernels.strips import (
-    add_scaled, counted, floor, least, load, magnitude, most, read, root, spread, spread_whole,
+    add_scaled,
+    counted,
+    floor,
+    least,
+    load,
+    magnitude,
+    most,
+    read,
+    root,
+    spread,
+    spread_whole,
 )  # fmt: skip
 
 _f32, _i32 = np.float32, np.int32
