@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hetsim.analog import conductance
+from hetsim.analog.compensation import Calibration
 from hetsim.analog.crossbar import Crossbar
 from hetsim.analog.endurance import lifetime
 from hetsim.analog.layer import Layer
@@ -39,6 +40,7 @@ class Stored:
     tiles: tuple[tuple[int, ...], ...]
     written: Written
     transposed: bool = False
+    calibration: Calibration = field(default_factory=Calibration)
 
     @property
     def crossbars(self) -> tuple[Crossbar, ...]:

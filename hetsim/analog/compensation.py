@@ -22,6 +22,15 @@ class Totals:
     conversions: int
 
 
+@dataclass(slots=True)
+class Calibration:
+    """How far the calibration of stored matrices has come: what each crossbar showed when ``young``, and the number of
+    intervals since writing at which it was ``last`` done."""
+
+    young: tuple[Totals, ...] = ()
+    last: int = 0
+
+
 def totals(crossbar: Crossbar, vectors: ArrayLike, time: float, key: int) -> Totals:
     """Read a calibration batch [M, K] at ``time`` and add up what each tile shows of it, uncorrected.
 
@@ -41,10 +50,10 @@ def totals(crossbar: Crossbar, vectors: ArrayLike, time: float, key: int) -> Tot
         alone[:, rows] = inputs[:, rows]
         read = crossbar.mvm(alone, time, key, signed=signed)
         columns = np.abs(read.values, dtype=np.float64).sum(axis=0)
-        magnitudes[r] = np.add.reduceat(columns, np.arange(tiling.across) * tiling.width)
+        magnitudes[r] = np.add.reduceat(columns, np.arange(tiling.across) * (tiling.width - tiling.units))
         joules += read.joules
     crossbar.correction = correction
-    latency, interval = sheet.pace(signed, tiling.widest)
+    latency, interval = sheet.pace(signed, tiling.widest, sheet.turns(tiling))
     seconds = latency + (len(inputs) - 1) * interval  # all tiles work at once
     return Totals(magnitudes, len(inputs), seconds, joules, crossbar.conversions(len(inputs), signed))
 

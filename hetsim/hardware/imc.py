@@ -19,6 +19,7 @@ from hetsim.hardware.component import (
     Step,
     register,
 )
+from hetsim.hardware.imc_calibration import Calibrated, calibrate
 from hetsim.hardware.imc_sheet import OUTPUT_BYTES, ImcSheet, Units
 from hetsim.hardware.imc_work import Work, bus_step, turned, work
 from hetsim.workload import Matrix
@@ -89,7 +90,7 @@ class Imc(Component[ImcSheet]):
         return Plan(
             holds=tuple(f"{self.name}.tiles:{name}" for name in dict.fromkeys((stored.name, *evicted))),
             output_bytes=tuple(t.size * OUTPUT_BYTES[sheet.output] for t in op.outputs),
-            steps=tuple(step for step in steps if step.count),
+            steps=(*(step for step in steps if step.count), *self._calibration()),
             setup=seconds,
             fill=latency,
             interval=interval,
@@ -120,6 +121,8 @@ class Imc(Component[ImcSheet]):
             kept = self._kept(op, todo, w if grouped else w[None], state, moment, plan)
             seconds = kept.written.seconds + todo.read_back()[0]
             time = moment.time + (seconds if plan.setup > 0 else 0.0)
+            took = Calibrated() if moment.ideal else calibrate(todo.sheet, kept, time)
+            time += took.seconds
             flipped = kept.transposed != op.matrix.transposed
             values, joules, counts = _products(x if grouped else x[None], kept, moment, time, todo.signed, flipped)
         except ValueError as error:
@@ -130,6 +133,10 @@ class Imc(Component[ImcSheet]):
         if plan.setup > 0:
             setup = seconds
             steps |= {step.name: Measured(step.count, step.count * step.joules) for step in writing}
+        if took.count:
+            setup = (setup or 0.0) + took.seconds
+            steps["calibrate"] = Measured(took.count, took.joules)
+            counts = {**counts, "calibrations": 1.0, "calibration_conversions": float(took.conversions)}
         deployment = None
         if plan.deployment is not None:
             spent = sum(step.count * step.joules for step in writing)
@@ -177,6 +184,10 @@ class Imc(Component[ImcSheet]):
         per_op = sum(step.count * step.joules for step in full.reading(1)) / (2 * rows * columns)
         power = sheet.static_power + rate * per_op
         return {"peak_ops_per_s": rate, "peak_ops_per_J": rate / power, "peak_power_W": power}
+
+    def _calibration(self) -> tuple[Step, ...]:
+        """A step that takes nothing until it is due, which only a run knows."""
+        return () if self.sheet.compensation is None else (Step("calibrate", 0, 0.0, 0.0, "adc", expected=True),)
 
     def _resident(self, stored: Tensor, matrix: Matrix, residency: Residency) -> Placement | None:
         """Where this version of the matrix is stored, either way round where the chip reads it both ways."""

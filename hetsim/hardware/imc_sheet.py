@@ -46,6 +46,14 @@ class Units(Facts):
     energy: Energy = Field(ge=0)
 
 
+class Compensation(Facts):
+    """Global drift compensation: every ``interval`` since it was written, before its next read, a stored matrix is
+    given a batch of ``vectors`` and one factor a tile makes up for what it has lost since it was young."""
+
+    interval: Time = Field(gt=0)
+    vectors: int = Field(default=16, ge=1)
+
+
 class ImcSheet(Sheet, MacroSheet):
     """Datasheet of a chip of ``crossbars`` equal macros, whose own figures stand beside these.
 
@@ -66,7 +74,14 @@ class ImcSheet(Sheet, MacroSheet):
     programming: Programming = Programming()
     deploy: Literal["preloaded", "cold"] = "preloaded"
     age: Time | None = None
+    compensation: Compensation | None = None
     layers: Mapping[str, Storage] = {}
+
+    @model_validator(mode="after")
+    def _offsets_drift_too(self) -> Self:
+        if self.compensation is not None and self.mapping == "offset" and self.subtraction == "digital":
+            raise ValueError("compensation needs pairs, or a unit column that drifts like the weights")
+        return self
 
     @model_validator(mode="after")
     def _layers_can_be_stored(self) -> Self:
