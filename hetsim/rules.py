@@ -37,13 +37,15 @@ def links_join_components(scenario: Scenario) -> Iterator[Problem]:
     """Every end of a link is a component, and each stands on it once."""
     parts = scenario.parts.components
     for name, link in scenario.parts.links.items():
+        before = set[str]()
         for i, end in enumerate(link.between):
             path = f"system.links.{name}.between.{i}"
             if end not in parts:
                 what = f"link {name!r} joins {end!r}, which is no component"
                 yield Problem(what, did_you_mean(end, parts), path=path)
-            elif end in link.between[:i]:
+            elif end in before:
                 yield Problem(f"link {name!r} joins {end!r} twice", "name each component once", path=path)
+            before.add(end)
 
 
 def memories_exist(scenario: Scenario) -> Iterator[Problem]:

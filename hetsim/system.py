@@ -36,9 +36,18 @@ class System:
 
         A component on two links bridges them. From a component to itself the route is empty.
         """
+        if source == target:
+            return ()
+        for link in self._joined[source]:  # most are neighbours, and then nothing has to be searched
+            if target in self._members[link.name]:
+                return (Hop(link, source, target),)
         if source not in self._routes:
             self._routes[source] = self._search(source)
         return self._routes[source].get(target)
+
+    @cached_property
+    def _members(self) -> Mapping[str, frozenset[str]]:
+        return {link.name: frozenset(link.sheet.between) for link in self.links.values()}
 
     @cached_property
     def _joined(self) -> Mapping[str, tuple[Link[Any], ...]]:

@@ -55,7 +55,12 @@ class Mover:
             if hop.more:
                 self._thread(job, place, hops, number, (now, begin, before), 0, begin + hop.step)
                 return
-        self._booked(job, place, hops, number, (now, begin, before), begin + hop.total)
+        if len(hops) > 1:
+            self._booked(job, place, hops, number, (now, begin, before), begin + hop.total)
+            return
+        end = begin + hop.total
+        self._meter.transfer(job, place[0], hop, now, begin, end)
+        self._clock.alarm(end - now, self._crossed, (job, place, hops, 1, end))
 
     def _booked(
         self,

@@ -46,6 +46,9 @@ class Outlook:
         self._tables: dict[Menu, Menu] = {}
         self._menus: Memo[Op, Menu] = Memo(self._menu)
         self._own: Memo[Op, list[float]] = Memo(self._joules)
+        self._leading: Memo[Op, Memo[str, list[int]]] = Memo(
+            lambda op: Memo(lambda source: [self._transit.routes[source][c] for c in self._menus[op]])
+        )
         self._quotes: Memo[Op, tuple[list[int], list[tuple[str, ...]], list[str]]] = Memo(self._quote)
         self._free: dict[str, int] = {}  # resources with one place
         self._places: dict[str, list[int]] = {}  # the others: a heap of ends
@@ -68,12 +71,10 @@ class Outlook:
         first = self.now if self.now > job.ready[op] else job.ready[op]
         if len(menu) >= WIDE:
             return self._spread(list(self._inputs(job, op)), menu, first)
-        latest = [first] * len(menu)
+        latest, ways = [first] * len(menu), self._leading[job.graph.ops[op]]
         for source, at, size in self._inputs(job, op):
-            routes, times = transit.routes[source], transit.times[size]
-            if len(menu) < len(routes):
-                routes = [routes[c] for c in menu]
-            latest = [x if x > (y := at + times[k]) else y for x, k in zip(latest, routes, strict=True)]
+            times = transit.times[size]
+            latest = [x if x > (y := at + times[k]) else y for x, k in zip(latest, ways[source], strict=True)]
         return latest
 
     def starts(self, job: Job, op: int, arrivals: Sequence[int] | None = None) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from hetsim.engine.lanes import alone, timings
@@ -26,17 +27,19 @@ class Transit:
         self._kinds: dict[tuple[tuple[str, int], ...] | None, int] = {}
         self._examples: list[tuple[tuple[Link[Any], int], ...] | None] = []
         self._laws = {name: _law(link) for name, link in system.links.items()}
-        self.routes: Memo[str, list[int]] = Memo(self._row)
+        self._components = list(system.components)
+        self.routes: Memo[str, Memo[int, int]] = Memo(self._row)
         self.usual: Memo[str, tuple[int, frozenset[int]]] = Memo(self._usual)
-        self.times: Memo[int, list[int]] = Memo(self._ticks)
-        self.joules: Memo[int, list[float]] = Memo(self._joules)
+        self.times: Memo[int, Memo[int, int]] = Memo(lambda size: Memo(lambda kind: self._ticks(kind, size)))
+        self.joules: Memo[int, Memo[int, float]] = Memo(lambda size: Memo(lambda kind: self._joules(kind, size)))
 
-    def _row(self, source: str) -> list[int]:
-        return [self._kind(source, target) for target in self._system.components]
+    def _row(self, source: str) -> Memo[int, int]:
+        return Memo(lambda target: self._kind(source, self._components[target]))
 
     def _usual(self, source: str) -> tuple[int, frozenset[int]]:
-        row = self.routes[source]
-        kind = max(row, key=row.count)
+        routes = self.routes[source]
+        row = [routes[c] for c in range(len(self._components))]
+        kind = Counter(row).most_common(1)[0][0]
         return kind, frozenset(c for c, other in enumerate(row) if other != kind)
 
     def _kind(self, source: str, target: str) -> int:
@@ -47,17 +50,16 @@ class Transit:
         if law not in self._kinds:
             self._kinds[law] = len(self._examples)
             self._examples.append(way)
-            self.times.clear()
-            self.joules.clear()
         return self._kinds[law]
 
-    def _ticks(self, size: int) -> list[int]:
-        """Ticks for so many bytes over each kind of route; forever where there is no way."""
-        return [FOREVER if way is None else alone(timings(way, size)) for way in self._examples]
+    def _ticks(self, kind: int, size: int) -> int:
+        """Ticks for so many bytes over a kind of route; forever where there is no way."""
+        way = self._examples[kind]
+        return FOREVER if way is None else alone(timings(way, size))
 
-    def _joules(self, size: int) -> list[float]:
-        """Joules for so many bytes over each kind of route; nothing where there is no way."""
-        return [sum([hops * link.joules(size) for link, hops in way or ()]) for way in self._examples]
+    def _joules(self, kind: int, size: int) -> float:
+        """Joules for so many bytes over a kind of route; nothing where there is no way."""
+        return sum([hops * link.joules(size) for link, hops in self._examples[kind] or ()])
 
 
 def _law(link: Link[Any]) -> str:

@@ -294,7 +294,7 @@ def test_estimates_of_transfers_are_what_transfers_take(size: int, draw: random.
         assert run.meter.trace.end == took
     for source in parts:
         usual, others = transit.usual[source]
-        assert all((kind == usual) != (number in others) for number, kind in enumerate(transit.routes[source]))
+        assert all((kind == usual) != (number in others) for number, kind in transit.routes[source].items())
 
 
 def test_inputs_arrive_at_many_components_as_they_do_at_each() -> None:
