@@ -56,6 +56,7 @@ ROWS = (
     Row("algorithms/pagerank_karate", "error", "the links", "division by links, damping"),
     Row("algorithms/reservoir_digits", "accuracy", "input and recurrent weights", "tanh, leak, readout"),
     Row("algorithms/conjugate_gradients_diabetes", "relative_residual", "the off-diagonal part", "vectors, diagonal"),
+    Row("solver_refinement", "relative_residual", "the off-diagonal part", "vectors, diagonal, exact residual"),
     Row("algorithms/one_step_regression_diabetes", "explained_variance", "the normal matrix", "normal equations"),
     Row("algorithms/decision_forest_cancer", "accuracy", "leaves as intervals", "votes"),
     Row("algorithms/metropolis_cancer", "accuracy", "the data", "proposals, softplus, acceptance"),

@@ -47,7 +47,7 @@ def same(one: str, other: str) -> bool:
 
 
 def test_every_algorithm_stands_in_the_table() -> None:
-    shown = {name for name in SCENARIOS if name.startswith("algorithms/")} | {"kmeans_digits"}
+    shown = {name for name in SCENARIOS if name.startswith("algorithms/")} | {"kmeans_digits", "solver_refinement"}
     assert shown == ROWS.keys()
 
 
