@@ -111,8 +111,8 @@ class Run:
         except StopIteration as stop:
             self._end(request, stop.value)
             return
-        self._submit(request, call, state[1])
         state[1] += 1
+        self._submit(request, call, state[1] - 1)  # a graph without ops is done before this returns
 
     def _submit(self, request: int, call: Call, number: int) -> None:
         shape = self._shapes.get(call.graph)
