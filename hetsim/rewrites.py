@@ -33,7 +33,7 @@ def bounded(node: Any) -> None:
             condition, names = body.output[0].name, [f"~loop/{body.input[0].name}/{k}" for k in range(5)]
             most, yes, turn, going, both = names
             body.node.extend((
-                helper.make_node("Constant", [], [most], value_int=MOST_LOOPS),
+                helper.make_node("Constant", [], [most], value=helper.make_tensor("most", 7, [], [MOST_LOOPS])),
                 helper.make_node("Constant", [], [yes], value=helper.make_tensor("yes", 9, [1], [1])),
                 helper.make_node("Div", [body.input[0].name, most], [turn]),
                 helper.make_node("Gather", [yes, turn], [going], name=ENDLESS),
@@ -48,7 +48,7 @@ def widened(made: list[Any], dtypes: Sequence[str | None], name: str) -> list[An
 
     node = made[-1]
     dtype, narrow, wide = _WIDER.get(node.op_type, ("", 0, 0))
-    if not dtype or dtypes[0] != dtype:
+    if not dtype or dtypes[0] != dtype or len(node.output) > 1:
         return made
     before, after = [], []
     for i, (source, given) in enumerate(zip(list(node.input), dtypes, strict=False)):
@@ -90,12 +90,18 @@ def _attention(op: Op, inputs: Sequence[Array | None]) -> str:
     return "onnxruntime leaves the mask out of the scores that it gives out" if wrong else ""
 
 
+def _dropout(op: Op, inputs: Sequence[Array | None]) -> str:
+    ratio, training = (inputs[i] if len(inputs) > i else None for i in (1, 2))
+    drops = training is not None and training.any() and (ratio is None or ratio.any())
+    return "random numbers would differ from run to run" if drops else ""
+
+
 def _random(op: Op, inputs: Sequence[Array | None]) -> str:
     return "random numbers would differ from run to run"
 
 
 REFUSED: Mapping[str, Callable[[Op, Sequence[Array | None]], str]] = {
-    "Resize": _resize, "MaxUnpool": _unpool, "Attention": _attention,
+    "Resize": _resize, "MaxUnpool": _unpool, "Attention": _attention, "Dropout": _dropout,
     **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial",
                      "Bernoulli"), _random),
 }  # fmt: skip

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _CARRIED = {"float16": "float32", "bfloat16": "float32", "byte": "uint8"}
 _TODAY = (("", OPSET),)
 _IR = 10
-_EMBEDDED = 1 << 30  # bytes of weights that a model may hold: a protocol buffer ends at 2 GiB
+TELLING = 16  # elements of an input that may decide shapes inside an operator
+Described = tuple[str, tuple[int, ...] | None]
 MARK = "~"  # before our own names, so that they never meet those inside a file's subgraphs
 
 
@@ -145,7 +146,9 @@ def one(form: Form, threads: int) -> onnxruntime.InferenceSession:
     """
     inputs = [f"{MARK}x{i}" if dtype else "" for i, dtype in enumerate(form.inputs)]
     outputs = [f"{MARK}y{i}" for i in range(form.outputs)]
-    described = {name: dtype for name, dtype in zip(inputs, form.inputs, strict=True) if name and dtype}
+    described: dict[str, Described] = {
+        name: (dtype, None) for name, dtype in zip(inputs, form.inputs, strict=True) if name and dtype
+    }
     try:
         made = nodes(form, inputs, outputs)
         return opened(made, described, outputs, form.written.opsets if form.written else _TODAY, threads)
@@ -154,11 +157,28 @@ def one(form: Form, threads: int) -> onnxruntime.InferenceSession:
         raise InputError.of(f"{what} cannot be computed: {first_line(error)}", "use numerics: none") from None
 
 
+def told(form: Form, feeds: Mapping[str, Array], threads: int) -> onnxruntime.InferenceSession:
+    """A session of one op for these very shapes, small inputs built in.
+
+    The few operators that onnxruntime takes apart into others, when it knows enough of what goes in, need that.
+    """
+    if form.written is None:
+        raise ValueError("only operators of a file's own are taken apart")
+    inputs = [f"{MARK}x{i}" if dtype else "" for i, dtype in enumerate(form.inputs)]
+    outputs = [f"{MARK}y{i}" for i in range(form.outputs)]
+    small = {name: x for name, x in feeds.items() if x.size <= TELLING}
+    large: dict[str, Described] = {name: (x.dtype.name, x.shape) for name, x in feeds.items() if name not in small}
+    return opened(nodes(form, inputs, outputs), large, outputs, form.written.opsets, threads, small)
+
+
 def opened(
-    made: Sequence[Any], inputs: Mapping[str, str], outputs: Sequence[str], versions: Iterable[tuple[str, int]],
+    made: Sequence[Any], inputs: Mapping[str, Described], outputs: Sequence[str], versions: Iterable[tuple[str, int]],
     threads: int, constants: Mapping[str, Array] | None = None, many: bool = False,
 ) -> onnxruntime.InferenceSession:  # fmt: skip
-    """A session of nodes between inputs (name -> dtype) and outputs: deterministic, sequential, no spinning threads."""
+    """A session of nodes between inputs (name -> dtype, and shape if it matters) and outputs.
+
+    Deterministic, sequential, without spinning threads.
+    """
     import onnxruntime
     from onnx import ValueInfoProto, helper, numpy_helper
 
@@ -172,7 +192,10 @@ def opened(
     graph = helper.make_graph(
         made,
         "ops",
-        [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(np.dtype(d)), None) for n, d in inputs.items()],
+        [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
+            for name, (dtype, shape) in inputs.items()
+        ],
         [ValueInfoProto(name=name) for name in outputs],
         [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()],
     )  # fmt: skip

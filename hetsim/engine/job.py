@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hetsim.workload import Call, Graph
 
 if TYPE_CHECKING:
+    from hetsim.deferred import Pool
     from hetsim.engine.recipe import Recipe
 
 WAITING, STARTED, DONE = 0, 1, 2
@@ -50,7 +51,7 @@ class Job:
     """The state of one graph run. Lists are indexed by op."""
 
     __slots__ = (
-        "arrival", "call", "copies", "delta", "ends", "graph", "joules", "left", "missing", "ordered", "placed",
+        "arrival", "call", "copies", "delta", "ends", "graph", "joules", "left", "missing", "ordered", "placed", "pool",
         "progress", "ready", "recipes", "request", "returns", "run", "shape", "start", "starts", "status",
         "users", "values",
     )  # fmt: skip
@@ -70,6 +71,7 @@ class Job:
         self.left, self.returns = n, shape.returns
         self.values: dict[int, Any] = {}
         self.users: list[int] = []
+        self.pool: Pool | None = None  # digital ops whose numbers are put off
         self.delta: dict[int, float] = {}  # measured minus expected energy of ops that run now
 
     def feed(self, call: Call) -> None:

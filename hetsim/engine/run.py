@@ -131,13 +131,7 @@ class Run:
         if state[0] < 0:
             state[0] = job.start
         self.meter.call(job, self.clock.now)
-        outputs = None
-        if self.numbers is not None:
-            outputs = {
-                tensor.name: job.values[t]
-                for tensor, t in zip(job.graph.outputs, job.shape.returned, strict=True)
-            }
-        self._resume(job.request, outputs)
+        self._resume(job.request, None if self.numbers is None else self.numbers.returned(job))
 
     def _end(self, request: int, answer: Any) -> None:
         _, arrival, state = self._programs.pop(request)

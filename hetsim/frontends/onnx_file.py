@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hetsim.errors import InputError
 from hetsim.frontends.onnx_nodes import DROPPED, DTYPES, LIFTED, Node, Stored, Subgraph, integer, last, message, nodes
 from hetsim.frontends.wire import Fields, fields, messages, signed, text
+from hetsim.operators import OPSET
 from hetsim.workload import ITEM_BYTES, Tensor
 
 if TYPE_CHECKING:
@@ -98,7 +99,9 @@ class OnnxFile:
     def _opsets(self, imports: list[Fields]) -> tuple[tuple[str, int], ...]:
         found = {text(entry.get(1)): integer(entry.get(2)) for entry in imports}
         found = {"" if domain == "ai.onnx" else domain: version for domain, version in found.items()}
-        if "" not in found:
+        if found:
+            found.setdefault("", OPSET)  # a file may use operators of other sets alone
+        else:
             raise self.wrong("the file names no operator set; perhaps it is cut short", "export or copy it again")
         if found[""] < OLDEST:
             hint = "convert it with onnx.version_converter"

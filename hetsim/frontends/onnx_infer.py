@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hetsim.frontends.onnx_nodes import DTYPES, Node
-from hetsim.frontends.shapes import Shaped
+from hetsim.frontends.use import Shape, Shaped
 
 if TYPE_CHECKING:
     from hetsim.workload import Array
 
 _NUMBERS = {dtype: number for number, dtype in DTYPES.items()}
+
+
+class NoTensor(ValueError):
+    """An operator makes a sequence, or an optional value."""
 
 
 def known(kind: str) -> bool:
@@ -24,8 +28,8 @@ def known(kind: str) -> bool:
 
 def inferred(
     node: Node, opsets: tuple[tuple[str, int], ...], reads: Mapping[str, Shaped], numbers: Mapping[str, Array]
-) -> list[Shaped | None]:
-    """Shape and dtype of each output, None where the shape depends on numbers that are not given.
+) -> list[tuple[Shape | None, str]]:
+    """Shape and dtype of each output that is not left out; no shape where it depends on numbers that are not given.
 
     ``reads`` tells the tensors that the node reads, ``numbers`` the values of some of them, each under the names that
     the node's message has for them. Raises ValueError for inputs that do not fit, and for results that are no tensors.
@@ -39,9 +43,7 @@ def inferred(
         for name, shaped in reads.items()
         if name not in numbers
     ]
-    stored = [
-        numpy_helper.from_array(value.astype(reads[name].dtype), name) for name, value in numbers.items()
-    ]
+    stored = [numpy_helper.from_array(value.astype(reads[name].dtype), name) for name, value in numbers.items()]
     results = [onnx.ValueInfoProto(name=name) for name in proto.output if name]
     graph = helper.make_graph([proto], "node", given, results, stored)
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets]
@@ -53,17 +55,16 @@ def inferred(
     return [_shaped(value) for value in found.graph.output]
 
 
-def _shaped(value: Any) -> Shaped | None:
-    """What a ValueInfoProto says, None when it does not say all."""
+def _shaped(value: Any) -> tuple[Shape | None, str]:
+    """What a ValueInfoProto says."""
     kind = value.type.WhichOneof("value")
     if kind not in (None, "tensor_type"):
-        raise ValueError(f"they make a {kind.removesuffix('_type')}, which is no tensor")
+        raise NoTensor(f"they make a {kind.removesuffix('_type')}, which is no tensor")
     tensor = value.type.tensor_type
-    if not tensor.elem_type or not tensor.HasField("shape"):
-        return None
-    if not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
-        return None
-    return Shaped(tuple(dim.dim_value for dim in tensor.shape.dim), DTYPES[tensor.elem_type])
+    dtype = DTYPES.get(tensor.elem_type, "")
+    if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
+        return None, dtype
+    return tuple(dim.dim_value for dim in tensor.shape.dim), dtype
 
 
 def _brief(error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hetsim.errors import InputError, Problem
 from hetsim.frontends.onnx_file import Declared, OnnxFile
-from hetsim.frontends.onnx_infer import inferred, known
+from hetsim.frontends.onnx_infer import NoTensor, inferred, known
 from hetsim.frontends.onnx_nodes import DTYPES, Node, Stored, Subgraph
 from hetsim.frontends.shapes import RULED, Shaped, Unruled, Use, made
 from hetsim.operators import RULES, VIEWS
@@ -128,7 +128,7 @@ class Knowledge:
         """Shapes of what a node makes, from those of what it reads."""
         reads = [self._known(name, node) if name else None for name in node.inputs]
         try:
-            found = self._by_rule(node, reads) or self._by_inference(node) or self._by_evaluation(node)
+            found = self._by_rule(node, reads) or self._by_inference(node)
         except _Open as error:
             hint = "give the workload its `inputs:`, with which shapes are worked out, or export it with fixed shapes"
             raise self.file.wrong(f"node {node.name!r} ({node.kind}): {error}", hint) from None
@@ -158,7 +158,8 @@ class Knowledge:
                 raise ValueError(str(error)) from None
             return None
 
-    def _by_inference(self, node: Node) -> list[Shaped] | None:
+    def _by_inference(self, node: Node) -> list[Shaped]:
+        """Shapes by ONNX's own inference, and of the numbers themselves where it needs them and they are known."""
         inner = (*node.inputs, *node.captured)
         names = {i: o for i, o in zip(inner, (*node.inputs, *node.outer), strict=True) if i}
         reads = {i: self._known(o, node) for i, o in names.items()}
@@ -169,18 +170,30 @@ class Knowledge:
                 value = self._values.get(o) if tensor is None else tensor.value
                 if value is not None:
                     numbers[i] = value
-        found = inferred(node, self.file.opsets, reads, numbers)
-        return None if None in found else [shaped for shaped in found if shaped is not None]
+        made = [name for name in node.outputs if name]
+        problem: ValueError | None = None
+        try:
+            found = inferred(node, self.file.opsets, reads, numbers)
+        except NoTensor:
+            raise
+        except ValueError as error:
+            problem, found = error, [(None, "")] * len(made)
+        if any(shape is None or not dtype for shape, dtype in found):
+            try:
+                values = self._evaluate(node)
+            except (_Open, InputError) as error:
+                raise problem or error from None
+            found = [(y.shape, dtype or y.dtype.name) for y, (_, dtype) in zip(values, found, strict=True)]
+        shaped = {name: Shaped(shape or (), dtype) for name, (shape, dtype) in zip(made, found, strict=True)}
+        return [shaped.get(name, Shaped((), "float32")) for name in node.outputs]
 
-    def _by_evaluation(self, node: Node) -> list[Shaped]:
-        """Shapes of the numbers themselves, where these are known."""
+    def _evaluate(self, node: Node) -> list[Array]:
+        """The numbers that a node makes, kept for those that need them."""
         for name in node.reads:
             self.value(name)
-        self._values.update(zip([n for n in node.outputs if n], self._evaluated(node), strict=True))
-        return [
-            Shaped(self._values[name].shape, self._values[name].dtype.name) if name else Shaped((), "float32")
-            for name in node.outputs
-        ]
+        values = self._evaluated(node)
+        self._values.update(zip([n for n in node.outputs if n], values, strict=True))
+        return values
 
     def _known(self, name: str, node: Node) -> Shaped:
         tensor = self._constant(name)
@@ -204,6 +217,7 @@ class Knowledge:
             numbers = self.value(name).reshape(-1).tolist()
         if (
             node.kind == "Reshape"
+            and not self.question.numbers
             and list(numbers[:1]) == [self._fixed]
             and self._known(node.inputs[0], node).shape[:1] == (self.batch,)
         ):

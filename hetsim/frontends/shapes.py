@@ -123,6 +123,14 @@ def _reduced(use: Use, axes: Sequence[int]) -> Shape:
     return tuple(1 if i in gone else n for i, n in enumerate(data) if keep or i not in gone)
 
 
+def _stft(use: Use) -> list[Shape]:
+    """Frames, each with its frequencies as real and imaginary parts; those of a real signal mirror each other."""
+    signal, step, length = use.shape(), use.needed(1)[0], use.numbers(3)
+    window = length[0] if length is not None else use.shape(2)[0]
+    bins = window // 2 + 1 if use.attributes.get("onesided", 1) else window
+    return [(signal[0], (signal[1] - window) // step + 1, bins, 2)]
+
+
 def _layer_norm(use: Use) -> list[Shape]:
     """The normalised tensor, then mean and inverse deviation of each row."""
     data = use.shape()
@@ -157,10 +165,10 @@ _RULES: Mapping[str, Rule] = {
         "Relu", "LeakyRelu", "Clip", "Elu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Softplus", "Abs",
         "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sign", "Erf", "Sin", "Cos", "Not", "Cast",
         "Identity", "Dropout", "Softmax", "LogSoftmax", "InstanceNormalization", "LRN", "ScatterND", "QuantizeLinear",
-        "DequantizeLinear", "IsNaN",
+        "DequantizeLinear", "IsNaN", "MeanVarianceNormalization",
     ), _same),
     "DynamicQuantizeLinear": lambda use: [use.shape(), (), ()], "Size": lambda use: [()],
-    "MaxPool": _pool, "AveragePool": _pool, "GlobalMaxPool": _global_pool, "GlobalAveragePool": _global_pool,
+    "STFT": _stft, "MaxPool": _pool, "AveragePool": _pool, "GlobalMaxPool": _global_pool, "GlobalAveragePool": _global_pool,
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Mod", "PRelu", "Sum", "Max", "Min", "Mean", "Equal",
                      "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Where"), _broadcast),
     "Concat": _concat, "Flatten": _flatten, "Reshape": _reshape, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
