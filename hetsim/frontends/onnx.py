@@ -28,7 +28,8 @@ class OnnxSheet(WorkloadSheet):
     which every request takes as they are. ``shapes`` tells the dimensions of inputs that the file leaves open; the
     word ``batch`` stands for the batch size. ``scores`` says what the outputs are held against: the labels (largest
     output), what onnxruntime makes of the whole file (``deviation``), or nothing. ``unsigned`` promises that the inputs
-    are never negative (pixels), so that no hardware spends a bit or a phase on their signs.
+    are never negative (pixels), so that no hardware spends a bit or a phase on their signs. ``unroll`` takes an LSTM
+    apart into the matrix products of its steps, which in-memory computing can do; without it, it is one op.
     """
 
     onnx: str
@@ -38,6 +39,7 @@ class OnnxSheet(WorkloadSheet):
     batch: int = Field(default=1, gt=0)
     scores: Literal["accuracy", "deviation", "none"] = "accuracy"
     unsigned: bool = False
+    unroll: bool = False
 
     @model_validator(mode="after")
     def _is_fed_once(self) -> Self:
@@ -97,7 +99,7 @@ class Network(Workload):
             if unknown:
                 names = ", ".join(given.name for given in self._file.inputs)
                 raise self._file.wrong(f"it has no input {min(unknown)!r} to give a shape to", f"its inputs: {names}")
-            question = Question(batch, shapes, self._inputs)
+            question = Question(batch, shapes, self._inputs, self.sheet.unroll)
             self._graphs[batch] = build(self._file, question, self.sheet.unsigned)
         return self._graphs[batch]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hetsim.errors import InputError, Problem
 from hetsim.frontends.onnx_file import Declared, OnnxFile
 from hetsim.frontends.onnx_infer import NoTensor, inferred, known
+from hetsim.frontends.onnx_unroll import Unrolled, unrolls
 from hetsim.frontends.onnx_nodes import DTYPES, Node, Stored, Subgraph
 from hetsim.frontends.shapes import RULED, Shaped, Unruled, Use, made
 from hetsim.operators import RULES, VIEWS
@@ -28,12 +29,14 @@ _LARGEST = 1 << 32  # bytes of a constant that nodes may make
 class Question:
     """For which inputs a file is asked: a batch size, shapes of some inputs by name, and numbers of some.
 
-    Numbers fix the shape of their input, and whatever depends on them.
+    Numbers fix the shape of their input, and whatever depends on them. ``unroll`` takes recurrent layers apart into the
+    matrix products of their steps.
     """
 
     batch: int = 1
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     numbers: Mapping[str, Array] = field(default_factory=dict)
+    unroll: bool = False
 
 
 class _Open(ValueError):
@@ -66,6 +69,14 @@ class Knowledge:
         branch = self._branch(node)
         if branch is not None:
             for inner in self.file.inlined(node, branch):
+                self._take(inner)
+            return
+        stored = [self._constant(name) if name else None for name in node.inputs]
+        if self.question.unroll and unrolls(node, stored):
+            steps, batch, _ = self._known(node.inputs[0], node).shape
+            apart = Unrolled(node, steps, batch, stored)
+            self.constants.update(apart.constants)
+            for inner in apart.nodes:
                 self._take(inner)
             return
         constant = all(self._constant(name) is not None for name in node.reads) and node.kind not in _RANDOM
