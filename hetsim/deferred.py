@@ -151,8 +151,9 @@ def _session(
             elif shapes[tensor.name] != tensor.shape:
                 target, seen = f"~shape/{tensor.shape}", f"{name}/{number}.{len(inputs)}"
                 constants[target] = np.array(tensor.shape, np.int64)
-                empty = {"allowzero": 1} if 0 in tensor.shape else {}
-                made.append(helper.make_node("Reshape", [name, target], [seen], **empty))
+                made.append(helper.make_node("Reshape", [name, target], [seen]))
+                if 0 in tensor.shape:
+                    made[-1].attribute.append(helper.make_attribute("allowzero", 1))
                 name = seen
             inputs.append(name)
         dtypes = [None if t is None else wired(op, t) for t in op.inputs]

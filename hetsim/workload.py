@@ -114,7 +114,8 @@ class Op:
     operator fused behind the op, a clip with its bounds: ``Clip(0,6)``. ``macs`` and ``element_ops`` are the exact
     arithmetic (1 MAC = 2 ops). ``exact`` ops may only run where their own dtype is computed (a solver's residual).
     ``written`` is the operator in its file's own words, which are what is computed; the attributes then only say what
-    hardware has to know. An abstract task has kind ``Task``, a ``cost`` for each component and a ``release`` time in seconds.
+    hardware has to know. An abstract task has kind ``Task``, a ``cost`` for each component and a ``release`` time in
+    seconds.
     """
 
     name: str

@@ -29,17 +29,19 @@ class Numbers:
             now * TICK, key(self._seed, name, job.request, job.call, op.name), self._ideal, self._threads
         )
         component = self._components[name]
+        outputs: tuple[Any, ...]
         if component.plain(op) and may_wait(op):
             if job.pool is None:
                 job.pool = Pool(self._threads)
             moving = [None if t is None or t.constant else self._value(job, t.name) for t in op.inputs]
-            outcome = Outcome(job.pool.promise(op, moving))
+            outputs, outcome = job.pool.promise(op, moving), Outcome(())
         else:
             inputs = [
                 None if t is None else t.value if t.constant else taken(self._value(job, t.name)) for t in op.inputs
             ]
             outcome = component.compute(op, inputs, self.states[name], moment, recipe.plan)
-        for k, value in enumerate(outcome.outputs):
+            outputs = outcome.outputs
+        for k, value in enumerate(outputs):
             t = job.shape.ids[i, k]
             if job.users[t]:
                 job.values[t] = value

@@ -159,7 +159,9 @@ class OnnxFile:
             replace(
                 n,
                 name=f"{node.name}/{n.name}",
-                **{key: tuple(names.get(name, name) for name in getattr(n, key)) for key in ("inputs", "outputs", "outer")},
+                inputs=tuple(names.get(name, name) for name in n.inputs),
+                outputs=tuple(names.get(name, name) for name in n.outputs),
+                outer=tuple(names.get(name, name) for name in n.outer),
             )
             for n in branch.nodes
         ]

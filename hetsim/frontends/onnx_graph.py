@@ -9,7 +9,8 @@ from typing import Any
 
 from hetsim.frontends.onnx_file import OnnxFile
 from hetsim.frontends.onnx_nodes import Node
-from hetsim.frontends.onnx_shapes import Knowledge, Question, written
+from hetsim.frontends.onnx_shapes import Knowledge, Question
+from hetsim.frontends.onnx_values import written
 from hetsim.frontends.signs import nonnegative
 from hetsim.operators import ACTIVATIONS, FUSING, VIEWS, arithmetic, fused_operations, matrix_view
 from hetsim.workload import Graph, Op, Tensor

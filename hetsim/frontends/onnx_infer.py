@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _NUMBERS = {dtype: number for number, dtype in DTYPES.items()}
 
 
-class NoTensor(ValueError):
+class NoTensorError(ValueError):
     """An operator makes a sequence, or an optional value."""
 
 
@@ -59,7 +59,7 @@ def _shaped(value: Any) -> tuple[Shape | None, str]:
     """What a ValueInfoProto says."""
     kind = value.type.WhichOneof("value")
     if kind not in (None, "tensor_type"):
-        raise NoTensor(f"they make a {kind.removesuffix('_type')}, which is no tensor")
+        raise NoTensorError(f"they make a {kind.removesuffix('_type')}, which is no tensor")
     tensor = value.type.tensor_type
     dtype = DTYPES.get(tensor.elem_type, "")
     if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):

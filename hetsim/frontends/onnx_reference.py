@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hetsim.errors import InputError
 
@@ -35,20 +35,24 @@ def whole(file: OnnxFile, threads: int = 1) -> Callable[[Feeds], Feeds]:
 
 
 class Deviation:
-    """Sums over requests, by output: of squared differences and of squares, and of numbers and of those that differ."""
+    """How far outputs are from what they should be, over all requests, by output.
+
+    It keeps the sums of squared differences and of squares, and the largest difference.
+    """
 
     def __init__(self) -> None:
-        self._sums: dict[str, Any] = {}
+        self._sums: dict[str, tuple[float, float, float]] = {}
 
     def add(self, outputs: Feeds, expected: Feeds) -> None:
         """Take in the outputs of a request, and what they should be."""
         import numpy as np
 
         for name, right in expected.items():
-            difference = outputs[name].astype(np.float64) - right
-            sums = np.array([np.sum(difference**2), np.sum(right.astype(np.float64) ** 2), np.abs(difference).max(initial=0)])
-            old = self._sums.get(name, np.zeros(3))
-            self._sums[name] = np.array([*(old[:2] + sums[:2]), max(old[2], sums[2])])
+            wide = right.astype(np.float64)
+            difference = outputs[name].astype(np.float64) - wide
+            squares, size, largest = self._sums.get(name, (0.0, 0.0, 0.0))
+            largest = max(largest, float(np.abs(difference).max(initial=0.0)))
+            self._sums[name] = (squares + float(np.sum(difference**2)), size + float(np.sum(wide**2)), largest)
 
     def metrics(self) -> Mapping[str, float]:
         """``deviation.NAME``, relative, and ``max_difference.NAME``, in the output's unit."""

@@ -5,24 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from hetsim.errors import InputError, Problem
 from hetsim.frontends.onnx_file import Declared, OnnxFile
-from hetsim.frontends.onnx_infer import NoTensor, inferred, known
-from hetsim.frontends.onnx_unroll import Unrolled, unrolls
+from hetsim.frontends.onnx_infer import NoTensorError, inferred, known
 from hetsim.frontends.onnx_nodes import DTYPES, Node, Stored, Subgraph
-from hetsim.frontends.shapes import RULED, Shaped, Unruled, Use, made
-from hetsim.operators import RULES, VIEWS
-from hetsim.workload import ITEM_BYTES, Op, Tensor, Written
+from hetsim.frontends.onnx_unroll import Unrolled, unrolls
+from hetsim.frontends.onnx_values import OpenShapeError, Values
+from hetsim.frontends.shapes import RULED, made
+from hetsim.frontends.use import Shaped, UnruledError, Use
+from hetsim.workload import ITEM_BYTES
 
 if TYPE_CHECKING:
     from hetsim.workload import Array
 
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
 _TELLING = 4096  # elements of a constant that may tell a shape
-_LARGEST = 1 << 32  # bytes of a constant that nodes may make
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,7 @@ class Question:
     unroll: bool = False
 
 
-class _Open(ValueError):
-    """A shape depends on numbers that are not known before the run."""
-
-
-class Knowledge:
+class Knowledge(Values):
     """Shapes of a file's tensors for some inputs, and its constants, those that nodes make of constants included.
 
     ``nodes`` are those that are left to run. Raises InputError for operators that nobody knows, for dimensions left
@@ -51,39 +46,36 @@ class Knowledge:
     """
 
     def __init__(self, file: OnnxFile, question: Question) -> None:
-        self.file, self.question, self.batch = file, question, question.batch
+        super().__init__(file, question.batch, question.numbers)
+        self.question = question
         self._refuse_unknown()
         self.nodes: list[Node] = []
         self.shapes = {given.name: self._given(given) for given in file.inputs}
-        self.constants: dict[str, Tensor] = {}
-        self._varying = set[str]()  # constants that an input's shape decides
-        self._made_by: dict[str, Node] = {}
-        self._values: dict[str, Array] = dict(question.numbers)
         for node in file.nodes:
             self._take(node)
 
     def _take(self, node: Node) -> None:
         """Learn what a node makes: a constant, or a tensor of some shape."""
         for name in node.reads:
-            self._known(name, node)
+            self.known(name, node)
         branch = self._branch(node)
         if branch is not None:
             for inner in self.file.inlined(node, branch):
                 self._take(inner)
             return
-        stored = [self._constant(name) if name else None for name in node.inputs]
+        stored = [self.constant(name) if name else None for name in node.inputs]
         if self.question.unroll and unrolls(node, stored):
-            steps, batch, _ = self._known(node.inputs[0], node).shape
+            steps, batch, _ = self.known(node.inputs[0], node).shape
             apart = Unrolled(node, steps, batch, stored)
             self.constants.update(apart.constants)
             for inner in apart.nodes:
                 self._take(inner)
             return
-        constant = all(self._constant(name) is not None for name in node.reads) and node.kind not in _RANDOM
+        constant = all(self.constant(name) is not None for name in node.reads) and node.kind not in _RANDOM
         results = self._made(node)
         self._made_by.update({name: node for name in node.outputs if name})
         if constant or node.kind in ("Shape", "Size"):
-            self._fold(node, results)
+            self.fold(node, results)
             return
         self.nodes.append(node)
         self.shapes.update((name, shaped) for name, shaped in zip(node.outputs, results, strict=False) if name)
@@ -137,10 +129,10 @@ class Knowledge:
 
     def _made(self, node: Node) -> list[Shaped]:
         """Shapes of what a node makes, from those of what it reads."""
-        reads = [self._known(name, node) if name else None for name in node.inputs]
+        reads = [self.known(name, node) if name else None for name in node.inputs]
         try:
             found = self._by_rule(node, reads) or self._by_inference(node)
-        except _Open as error:
+        except OpenShapeError as error:
             hint = "give the workload its `inputs:`, with which shapes are worked out, or export it with fixed shapes"
             raise self.file.wrong(f"node {node.name!r} ({node.kind}): {error}", hint) from None
         except ValueError as error:
@@ -164,7 +156,7 @@ class Knowledge:
             stated = value.dtype if isinstance(value, Stored) else "float32"
         try:
             return made(node.kind, use, stated)
-        except Unruled as error:
+        except UnruledError as error:
             if not node.raw or not known(node.kind):
                 raise ValueError(str(error)) from None
             return None
@@ -173,11 +165,11 @@ class Knowledge:
         """Shapes by ONNX's own inference, and of the numbers themselves where it needs them and they are known."""
         inner = (*node.inputs, *node.captured)
         names = {i: o for i, o in zip(inner, (*node.inputs, *node.outer), strict=True) if i}
-        reads = {i: self._known(o, node) for i, o in names.items()}
+        reads = {i: self.known(o, node) for i, o in names.items()}
         numbers = {}
         for i, o in names.items():
             if reads[i].dtype not in ("float16", "bfloat16") and math.prod(reads[i].shape) <= _TELLING:
-                tensor = self._constant(o)
+                tensor = self.constant(o)
                 value = self._values.get(o) if tensor is None else tensor.value
                 if value is not None:
                     numbers[i] = value
@@ -185,38 +177,18 @@ class Knowledge:
         problem: ValueError | None = None
         try:
             found = inferred(node, self.file.opsets, reads, numbers)
-        except NoTensor:
+        except NoTensorError:
             raise
         except ValueError as error:
             problem, found = error, [(None, "")] * len(made)
         if any(shape is None or not dtype for shape, dtype in found):
             try:
-                values = self._evaluate(node)
-            except (_Open, InputError) as error:
+                values = self.evaluate(node)
+            except (OpenShapeError, InputError) as error:
                 raise problem or error from None
             found = [(y.shape, dtype or y.dtype.name) for y, (_, dtype) in zip(values, found, strict=True)]
         shaped = {name: Shaped(shape or (), dtype) for name, (shape, dtype) in zip(made, found, strict=True)}
         return [shaped.get(name, Shaped((), "float32")) for name in node.outputs]
-
-    def _evaluate(self, node: Node) -> list[Array]:
-        """The numbers that a node makes, kept for those that need them."""
-        for name in node.reads:
-            self.value(name)
-        values = self._evaluated(node)
-        self._values.update(zip([n for n in node.outputs if n], values, strict=True))
-        return values
-
-    def _known(self, name: str, node: Node) -> Shaped:
-        tensor = self._constant(name)
-        if tensor is not None:
-            return Shaped(tensor.shape, tensor.dtype)
-        if name not in self.shapes:
-            raise self.file.wrong(f"node {node.name!r} reads {name!r}, which nothing before it makes")
-        return self.shapes[name]
-
-    def _constant(self, name: str) -> Tensor | None:
-        found = self.constants.get(name)
-        return self.file.constants.get(name) if found is None else found
 
     def _numbers(self, node: Node, position: int) -> Sequence[int] | None:
         """The integers in an input of a node that decides its shape."""
@@ -230,7 +202,7 @@ class Knowledge:
             node.kind == "Reshape"
             and not self.question.numbers
             and list(numbers[:1]) == [self._fixed]
-            and self._known(node.inputs[0], node).shape[:1] == (self.batch,)
+            and self.known(node.inputs[0], node).shape[:1] == (self.batch,)
         ):
             return [self.batch, *numbers[1:]]  # a batch size written into the file, as that of its inputs
         return numbers
@@ -242,96 +214,13 @@ class Knowledge:
 
     def _branch(self, node: Node) -> Subgraph | None:
         """The branch of an If whose condition is known."""
-        if node.kind != "If" or not node.inputs or self._constant(node.inputs[0]) is None:
+        if node.kind != "If" or not node.inputs or self.constant(node.inputs[0]) is None:
             return None
         taken = "then_branch" if self.value(node.inputs[0]).reshape(-1)[:1].any() else "else_branch"
         branch = node.attributes.get(taken)
         if not isinstance(branch, Subgraph) or len(branch.outputs) != len(node.outputs):
             raise self.file.wrong(f"node {node.name!r} (If) has no {taken.replace('_', ' ')} that fits")
         return branch
-
-    # --- numbers that are known before the run ---
-
-    def value(self, name: str) -> Array:
-        """The numbers of a tensor that inputs' numbers do not decide, or only those that the question gives."""
-        order: list[Node] = []
-        todo = [name]
-        while todo:
-            wanted = todo[-1]
-            if self._constant(wanted) is not None or wanted in self._values or wanted in self._done(order):
-                todo.pop()
-                continue
-            if wanted not in self._made_by:
-                raise _Open(f"its shape depends on the numbers in {wanted!r}")
-            maker = self._made_by[wanted]
-            missing = [n for n in maker.reads if self._constant(n) is None and n not in self._values]
-            missing = [n for n in missing if n not in self._done(order)]
-            if missing:
-                todo += missing
-            else:
-                order.append(maker)
-        for node in order:
-            self._values.update(zip([n for n in node.outputs if n], self._evaluated(node), strict=True))
-        tensor = self._constant(name)
-        return self._values[name] if tensor is None else tensor.value
-
-    @staticmethod
-    def _done(order: Sequence[Node]) -> set[str]:
-        return {name for node in order for name in node.outputs}
-
-    def _fold(self, node: Node, results: Sequence[Shaped]) -> None:
-        """Make constants of a node's outputs, whose numbers are worked out when asked for."""
-        decided = (node.kind in ("Shape", "Size") and self._constant(node.inputs[0]) is None)
-        varying = decided or bool(self._varying.intersection(node.reads))
-        for position, (name, shaped) in enumerate(zip(node.outputs, results, strict=False)):
-            if not name:
-                continue
-            size = math.prod(shaped.shape) * ITEM_BYTES[shaped.dtype]
-            if size > _LARGEST:
-                what = f"node {node.name!r} ({node.kind}) makes a constant of {size:.3g} B, {shaped.shape}"
-                raise self.file.wrong(what, f"at most {_LARGEST} B are made")
-            load = partial(self._output, node, sum(1 for n in node.outputs[:position] if n))
-            unique = f"{name}@{self.batch}" if varying else name
-            self.constants[name] = Tensor(unique, shaped.shape, shaped.dtype, load=load)
-        if varying:
-            self._varying.update(node.outputs)
-
-    def _output(self, node: Node, position: int) -> Array:
-        return self._evaluated(node)[position]
-
-    def _evaluated(self, node: Node) -> list[Array]:
-        """The numbers that a node makes of numbers that are known."""
-        import numpy as np
-
-        from hetsim.numerics import evaluated
-
-        if node.kind in ("Shape", "Size"):
-            sizes = self._known(node.inputs[0], node).shape
-            part = slice(node.attributes.get("start"), node.attributes.get("end"))
-            return [np.asarray(sizes[part] if node.kind == "Shape" else math.prod(sizes), np.int64)]
-        if node.kind in VIEWS and len(node.outputs) == 1:
-            return [self._read(node.inputs[0]).reshape(self._shape_of_view(node))]
-        names = (*node.inputs, *node.outer)
-        inputs = [None if not n else Tensor(n, s.shape, s.dtype) for n, s in ((n, self._known(n, node) if n else None) for n in names)]
-        outputs = tuple(Tensor(name, ()) for name in node.outputs if name)
-        op = Op(node.name, node.kind, tuple(inputs), outputs, node.attributes, written=written(self.file, node, inputs))
-        return evaluated(op, [self._read(n) if n else None for n in names])
-
-    def _shape_of_view(self, node: Node) -> tuple[int, ...]:
-        name = node.outputs[0]
-        tensor = self._constant(name)
-        return self.shapes[name].shape if tensor is None else tensor.shape
-
-    def _read(self, name: str) -> Array:
-        tensor = self._constant(name)
-        return self._values[name] if tensor is None else tensor.value
-
-
-def written(file: OnnxFile, node: Node, tensors: Sequence[Tensor | None]) -> Written | None:
-    """The node in the file's own words; None for one of ours, and for bfloat16, which onnxruntime hardly computes."""
-    if not node.raw or any(t is not None and t.dtype == "bfloat16" for t in tensors):
-        return None
-    return Written(node.raw, file.opsets, node.captured)
 
 
 def _all(nodes: Sequence[Node]) -> Iterator[Node]:

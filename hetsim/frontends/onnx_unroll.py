@@ -21,7 +21,14 @@ def unrolls(node: Node, constants: Sequence[Tensor | None]) -> bool:
     peepholes, no bounds, and the activations that are the operator's defaults.
     """
     given = [name != "" for name in node.inputs] + [False] * 8
-    odd = {"activations", "activation_alpha", "activation_beta", "clip", "input_forget", "layout"} & node.attributes.keys()
+    odd = {
+        "activations",
+        "activation_alpha",
+        "activation_beta",
+        "clip",
+        "input_forget",
+        "layout",
+    } & node.attributes.keys()
     stored = len(constants) > 2 and None not in (constants[1], constants[2])
     biased = not given[3] or constants[3] is not None
     return node.kind == "LSTM" and stored and biased and not given[4] and not given[7] and not odd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hetsim.frontends.use import Rule, Shape, Unruled, Use, broadcast
+from hetsim.frontends.use import Rule, Shape, UnruledError, Use, broadcast
 
 
 def spread(use: Use, kernel: Shape) -> Shape:
@@ -43,7 +43,7 @@ def _conv_transpose(use: Use) -> list[Shape]:
     strides, dilations = get("strides", (1,) * n), get("dilations", (1,) * n)
     extra, pads = get("output_padding", (0,) * n), get("pads", (0,) * (2 * n))
     if "output_shape" in use.attributes or get("auto_pad", "NOTSET") != "NOTSET":
-        raise Unruled("only explicit pads are known")
+        raise UnruledError("only explicit pads are known")
     places = (
         strides[d] * (data[2 + d] - 1) + extra[d] + dilations[d] * (kernel[2 + d] - 1) + 1 - pads[d] - pads[d + n]
         for d in range(n)
@@ -82,7 +82,7 @@ def _quantised_matmul(use: Use) -> list[Shape]:
 def _recurrent(use: Use) -> list[Shape]:
     """All hidden states of sequences [T, batch, inputs], the last one, and the last cell state of an LSTM."""
     if use.attributes.get("layout"):
-        raise Unruled("only sequences with time first are known")
+        raise UnruledError("only sequences with time first are known")
     steps, batch, _ = use.shape()
     directions, hidden = use.shape(2)[0], use.attributes["hidden_size"]
     last = (directions, batch, hidden)

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from hetsim.frontends.product_shapes import PRODUCT_SHAPES, spread
-from hetsim.frontends.use import Rule, Shape, Shaped, Unruled, Use, broadcast
+from hetsim.frontends.use import Rule, Shape, Shaped, UnruledError, Use, broadcast
+
 
 def _same(use: Use) -> list[Shape]:
     if use.outputs > 1:
-        raise Unruled("only the first output is known")
+        raise UnruledError("only the first output is known")
     return [use.shape()]
 
 
@@ -137,13 +138,13 @@ def _layer_norm(use: Use) -> list[Shape]:
     axis = use.attributes.get("axis", -1) % len(data)
     rows = (*data[:axis], *(1,) * (len(data) - axis))
     if use.outputs > 1 and use.inputs[0] is not None and use.inputs[0].dtype != "float32":
-        raise Unruled("mean and deviation have a dtype of their own")
+        raise UnruledError("mean and deviation have a dtype of their own")
     return [data, rows, rows][: use.outputs]
 
 
 def _batch_norm(use: Use) -> list[Shape]:
     if use.outputs > 1 or use.attributes.get("training_mode"):
-        raise Unruled("training mode is not known")
+        raise UnruledError("training mode is not known")
     return [use.shape()]
 
 
@@ -168,7 +169,8 @@ _RULES: Mapping[str, Rule] = {
         "DequantizeLinear", "IsNaN", "MeanVarianceNormalization",
     ), _same),
     "DynamicQuantizeLinear": lambda use: [use.shape(), (), ()], "Size": lambda use: [()],
-    "STFT": _stft, "MaxPool": _pool, "AveragePool": _pool, "GlobalMaxPool": _global_pool, "GlobalAveragePool": _global_pool,
+    "STFT": _stft, "MaxPool": _pool, "AveragePool": _pool, "GlobalMaxPool": _global_pool,
+    "GlobalAveragePool": _global_pool,
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Mod", "PRelu", "Sum", "Max", "Min", "Mean", "Equal",
                      "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Where"), _broadcast),
     "Concat": _concat, "Flatten": _flatten, "Reshape": _reshape, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
@@ -199,11 +201,11 @@ RULED = frozenset(_RULES)
 def made(kind: str, use: Use, dtype: str = "") -> list[Shaped]:
     """Shape and dtype of every output. ``dtype`` is what an attribute says it is (Cast, ConstantOfShape).
 
-    Raises ValueError, in a few words, for inputs that do not fit together; Unruled for a kind without a rule, or one
-    that leaves this form of the operator out.
+    Raises ValueError, in a few words, for inputs that do not fit together; UnruledError for a kind without a rule, or
+    one that leaves this form of the operator out.
     """
     if kind not in _RULES:
-        raise Unruled(f"there is no rule for {kind}")
+        raise UnruledError(f"there is no rule for {kind}")
     try:
         shapes = _RULES[kind](use)
     except (IndexError, KeyError, TypeError) as error:
@@ -218,6 +220,6 @@ def made(kind: str, use: Use, dtype: str = "") -> list[Shaped]:
 def _like(kind: str, use: Use) -> str:
     position = _LIKE.get(kind, 0)
     if kind == "QuantizeLinear" and (len(use.inputs) < 3 or use.attributes.get("output_dtype")):
-        raise Unruled("its dtype is told by an attribute")
+        raise UnruledError("its dtype is told by an attribute")
     source = use.inputs[position] if position < len(use.inputs) else None
     return source.dtype if source else "float32"

@@ -48,7 +48,7 @@ class Use:
 Rule = Callable[[Use], Sequence[Shape]]
 
 
-class Unruled(ValueError):
+class UnruledError(ValueError):
     """A form of an operator that its rule leaves to others."""
 
 

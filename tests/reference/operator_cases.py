@@ -23,7 +23,9 @@ from hetsim.errors import InputError, RunError
 from hetsim.scenario import load
 
 LISTED = Path(__file__).with_name("onnx_operators.csv")
-PLAIN = frozenset("float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split())
+PLAIN = frozenset(
+    ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"]
+)
 
 
 @cache
