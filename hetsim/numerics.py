@@ -48,12 +48,11 @@ def evaluated(op: Op, inputs: Sequence[Array | None], threads: int = 1) -> list[
         for i, (x, wire) in enumerate(zip(arrays, wires, strict=True))
         if x is not None
     }
-    plain = form(op, wires)
     try:
-        results = one(plain, threads).run(None, feeds)
+        results = one(form(op, wires), threads).run(None, feeds)
     except Exception as error:
         try:
-            results = told(plain, feeds, threads).run(None, {k: v for k, v in feeds.items() if v.size > TELLING})
+            results = told(form(op, wires), feeds, threads).run(None, {k: v for k, v in feeds.items() if v.size > TELLING})
         except Exception:
             raise failure(op, error) from None
     return [y.astype(carried(y.dtype.name), copy=False) for y in results]

@@ -114,6 +114,7 @@ def _in_own_words(written: Written, inputs: Sequence[str], outputs: Sequence[str
     first = len(inputs) - len(written.captured)
     given = min(len(node.input), first)  # inputs in between are attributes of old that hardware is told as inputs
     node.input[:] = inputs[:given]
+    node.name = node.doc_string = ""
     fresh = iter(outputs)
     node.output[:] = [next(fresh) if name else "" for name in node.output]
     bounded(node)

@@ -72,6 +72,16 @@ class OnnxFile:
         """An error about this file."""
         return InputError.of(f"{self.title}: {message}", hint)
 
+    def broken(self) -> str:
+        """What ONNX's own checker has to say against the file, empty for nothing."""
+        import onnx
+
+        try:
+            onnx.checker.check_model(onnx.load(self.path), full_check=True)
+        except Exception as error:
+            return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return ""
+
     def integers(self, name: str) -> list[int] | None:
         """The numbers of a small constant of integers that stands in the file, None for any other tensor."""
         return self._integers.get(name)

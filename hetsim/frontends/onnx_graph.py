@@ -22,7 +22,13 @@ def build(file: OnnxFile, question: Question | int = 1, unsigned: bool = False) 
     ``unsigned`` says that the network's inputs are never negative. Raises InputError for what is wrong with the file.
     """
     asked = Question(question) if isinstance(question, int) else question
-    return _Builder(file, asked, unsigned).graph()
+    try:
+        return _Builder(file, asked, unsigned).graph()
+    except (LookupError, ArithmeticError, TypeError, AttributeError, AssertionError, RuntimeError) as error:
+        broken = file.broken()
+        if not broken:
+            raise
+        raise file.wrong(f"it is no valid model: {broken}", "export it again") from error
 
 
 class _Builder:
@@ -41,14 +47,15 @@ class _Builder:
         self.unsigned = nonnegative(self.nodes, inputs, self.constants)
         self.tensors: dict[str, Tensor] = {}
         self.root: dict[str, str] = {}  # what a view shows
+        self.views = {n for n in self.nodes if _is_view(n) and n.inputs[0] not in self.constants}
         for node in self.nodes:
-            if _is_view(node):
+            if node in self.views:
                 self._view(node)
 
     def _view(self, node: Node) -> None:
         """Note what a view shows."""
         source, output = node.inputs[0], node.outputs[0]
-        before, after = self.shapes[source].shape, self.shapes[output].shape
+        before, after = self.tensor(source).shape, self.shapes[output].shape
         if math.prod(before) != math.prod(after):
             raise self.file.wrong(
                 f"node {node.name!r} ({node.kind}) makes {after} of {before} at batch {self.batch}",
@@ -71,7 +78,7 @@ class _Builder:
 
     def graph(self) -> Graph:
         """Ops in file order with activations fused, between the file's inputs and outputs."""
-        nodes = [node for node in self.nodes if not _is_view(node)]
+        nodes = [node for node in self.nodes if node not in self.views]
         fused = self._fusions(nodes)
         taken = set(fused.values())
         ops = [self._op(node, fused.get(node)) for node in nodes if node not in taken]
@@ -155,7 +162,7 @@ class _Builder:
 def _is_view(node: Node) -> bool:
     """Whether a node gives the same numbers in another shape, and nothing else."""
     training = node.kind == "Dropout" and len(node.inputs) > 2
-    return node.kind in VIEWS and not any(node.outputs[1:]) and not training
+    return node.kind in VIEWS and any(node.inputs[:1]) and not any(node.outputs[1:]) and not training
 
 
 def _settled(node: Node, inputs: tuple[Tensor | None, ...]) -> Mapping[str, Any]:

@@ -35,24 +35,66 @@ def inferred(
     the node's message has for them. Raises ValueError for inputs that do not fit, and for results that are no tensors.
     """
     import onnx
-    from onnx import helper, numpy_helper, shape_inference
+    from onnx import helper, numpy_helper
 
-    proto = onnx.NodeProto.FromString(node.raw)
-    given = [
-        helper.make_tensor_value_info(name, _NUMBERS[shaped.dtype], shaped.shape)
-        for name, shaped in reads.items()
-        if name not in numbers
-    ]
+    proto = _parsed(node)
+    moving = {name: shaped for name, shaped in reads.items() if name not in numbers}
     stored = [numpy_helper.from_array(value.astype(reads[name].dtype), name) for name, value in numbers.items()]
     results = [onnx.ValueInfoProto(name=name) for name in proto.output if name]
-    graph = helper.make_graph([proto], "node", given, results, stored)
+    found = [_shaped(v) for v in _inferred(helper.make_graph([proto], "node", _infos(moving), results, stored), opsets)]
+    return _with_states(proto, found, opsets, reads) if node.kind == "Loop" else found
+
+
+def _parsed(node: Node) -> Any:
+    from onnx import NodeProto
+
+    try:
+        return NodeProto.FromString(node.raw)
+    except Exception:
+        raise ValueError("the node cannot be read") from None
+
+
+def _infos(tensors: Mapping[str, Shaped]) -> list[Any]:
+    from onnx import helper
+
+    return [helper.make_tensor_value_info(n, _NUMBERS[shaped.dtype], shaped.shape) for n, shaped in tensors.items()]
+
+
+def _inferred(graph: Any, opsets: tuple[tuple[str, int], ...]) -> list[Any]:
+    """The outputs of a graph with all that inference finds of them."""
+    from onnx import helper, shape_inference
+
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets]
     model = helper.make_model(graph, opset_imports=imports, ir_version=10)
     try:
-        found = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        return list(shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph.output)
     except Exception as error:
         raise ValueError(_brief(error)) from None
-    return [_shaped(value) for value in found.graph.output]
+
+
+def _with_states(
+    loop: Any, found: list[tuple[Shape | None, str]], opsets: tuple[tuple[str, int], ...], reads: Mapping[str, Shaped]
+) -> list[tuple[Shape | None, str]]:
+    """What a Loop makes, where its body leaves every state in the shape that it had."""
+    import onnx
+
+    body = onnx.GraphProto()
+    body.CopyFrom(next(a.g for a in loop.attribute if a.name == "body"))
+    states = [reads.get(name) for name in loop.input[2:]]
+    if any(state is None for state in states) or len(body.input) != len(states) + 2:
+        return found
+    starts = (Shaped((), "int64"), Shaped((), "bool"), *states)
+    inner = {value.name: shaped for value, shaped in zip(body.input, starts, strict=True) if shaped is not None}
+    results = [onnx.ValueInfoProto(name=value.name) for value in body.output]
+    del body.input[:], body.output[:]
+    body.input.extend(_infos({**{k: v for k, v in reads.items() if k not in inner}, **inner}))
+    body.output.extend(results)
+    ends = [_shaped(value)[0] for value in _inferred(body, opsets)[1 : len(states) + 1]]
+    if ends != [state.shape for state in states if state is not None]:
+        return found
+    kept = dict(zip(list(loop.output), ends, strict=False))
+    made = [name for name in loop.output if name]
+    return [(kept[n] if shape is None and n in kept else shape, d) for n, (shape, d) in zip(made, found, strict=True)]
 
 
 def _shaped(value: Any) -> tuple[Shape | None, str]:

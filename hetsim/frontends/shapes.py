@@ -208,7 +208,7 @@ def made(kind: str, use: Use, dtype: str = "") -> list[Shaped]:
         raise UnruledError(f"there is no rule for {kind}")
     try:
         shapes = _RULES[kind](use)
-    except (IndexError, KeyError, TypeError) as error:
+    except (LookupError, ArithmeticError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(f"they are not what the operator takes ({type(error).__name__})") from None
     if any(size < 0 for shape in shapes for size in shape):
         raise ValueError("the result has a negative size")
