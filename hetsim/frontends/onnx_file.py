@@ -133,12 +133,20 @@ class OnnxFile:
             short = location is None and stored.typed < tensor.size / (1 + stored.dtype.startswith("complex"))
         if short:
             raise self.wrong(f"tensor {name!r} is cut short", "export or copy the file again")
-        if location is not None and not (self.path.parent / location).is_file():
-            raise self.wrong(f"its external data {location!r} is missing", "put it beside the file")
+        if location is not None:
+            self._find(location, int(stored.external.get("offset") or 0) + tensor.nbytes, name)
         self.constants[name] = tensor
         numbers = stored.integers()
         if numbers is not None:
             self._integers[name] = numbers
+
+    def _find(self, location: str, size: int, name: str) -> None:
+        """External data: a file beside this one, so many bytes long."""
+        path = self.path.parent / location
+        if not path.is_file():
+            raise self.wrong(f"its external data {location!r} is missing", "put it beside the file")
+        if path.stat().st_size < size:
+            raise self.wrong(f"its external data {location!r} are cut short at tensor {name!r}", "copy them again")
 
     def _loaded(self, stored: Stored) -> Array:
         try:

@@ -68,8 +68,11 @@ def _inferred(graph: Any, opsets: tuple[tuple[str, int], ...]) -> list[Any]:
     model = helper.make_model(graph, opset_imports=imports, ir_version=10)
     try:
         return list(shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph.output)
-    except Exception as error:
-        raise ValueError(_brief(error)) from None
+    except Exception:  # following numbers through subgraphs fails where shapes alone do not
+        try:
+            return list(shape_inference.infer_shapes(model, strict_mode=True).graph.output)
+        except Exception as error:
+            raise ValueError(_brief(error)) from None
 
 
 def _with_states(

@@ -16,7 +16,7 @@ from hetsim.workload import ITEM_BYTES, Op, Tensor, Written
 if TYPE_CHECKING:
     from hetsim.workload import Array
 
-_LARGEST = 1 << 32  # bytes of a constant that nodes may make
+_LARGEST = 1 << 30  # bytes of a constant that nodes may make
 
 
 class OpenShapeError(ValueError):
