@@ -79,6 +79,21 @@ def load(name: str, folder: Path | None = None) -> Data:
     return Data(whole.inputs[part], labels, name)
 
 
+def arrays(name: str, folder: Path | None = None) -> Mapping[str, Array]:
+    """All arrays of a NumPy archive, by name. InputError says what is wrong."""
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load((folder or Path()) / name, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except OSError as error:
+        raise InputError.of(f"file {name!r} cannot be read: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, EOFError, AttributeError, ValueError):
+        raise InputError.of(f"{name!r} is not a NumPy archive of plain arrays", "write it with numpy.savez") from None
+
+
 def size(name: str, folder: Path | None = None) -> int:
     """How many samples a data set has; reads nothing for one that is known by name."""
     base, part = _parts(name)

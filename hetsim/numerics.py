@@ -7,8 +7,7 @@ a part keeps them. Everything here gives the same bytes whatever the number of B
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,47 +15,72 @@ import numpy as np
 from hetsim.errors import InputError
 from hetsim.extensions import OPERATORS
 from hetsim.formats import product
-from hetsim.operators import OPSET
+from hetsim.operators import MATRIX_OPERATORS, clip_bounds
+from hetsim.rewrites import ENDLESS, refuse
+from hetsim.sessions import MARK, TELLING, carried, first_line, form, one, told, wired
 
 if TYPE_CHECKING:
-    import onnxruntime
-
     from hetsim.workload import Array, Op
 
-_CARRIED = {"float16": "float32", "bfloat16": "float32", "byte": "uint8"}
-
-
-def carried(dtype: str) -> np.dtype[Any]:
-    """The NumPy dtype in which numbers of a tensor's dtype are kept."""
-    return np.dtype(_CARRIED.get(dtype, dtype))
+INTEGER = ("ConvInteger", "MatMulInteger")
 
 
 def run(op: Op, inputs: Sequence[Array | None], threads: int = 1) -> tuple[Array, ...]:
     """Compute an op in its own dtype, with the activation fused behind it.
 
     ``inputs`` follow ``op.inputs``; ``threads`` are onnxruntime's within the op. Outputs have the shapes of
-    ``op.outputs``. Raises InputError for an operator or dtype that onnxruntime does not compute.
+    ``op.outputs``. Raises InputError for an operator or dtype that onnxruntime does not compute, and for a shape
+    that depends on numbers and came out otherwise than planned.
     """
+    if op.kind == "Conv" and any(x is not None and x.dtype == np.float64 for x in inputs):
+        x, w = lower(op, inputs)  # onnxruntime has no such kernel
+        return (finish(op, lift(op, product(x, w)), inputs),)
+    made = evaluated(op, inputs, threads)
+    return tuple(fitted(op, k, y) for k, y in enumerate(made))
+
+
+def evaluated(op: Op, inputs: Sequence[Array | None], threads: int = 1) -> list[Array]:
+    """What `run` computes, in whatever shapes it comes; the outputs' shapes need not be known."""
     arrays = _as_stated(op, inputs)
-    if op.kind == "Conv" and any(x is not None and x.dtype == np.float64 for x in arrays):
-        x, w = lower(op, arrays)  # onnxruntime has no such kernel
-        return (finish(op, lift(op, product(x, w)), arrays),)
     if op.kind in OPERATORS:
-        return (OPERATORS[op.kind](op, arrays),)
-    session = _session(
-        op.kind,
-        _frozen(op.attributes),
-        tuple(None if x is None else x.dtype.name for x in arrays),
-        tuple(carried(t.dtype).name for t in op.outputs),
-        threads,
-    )
-    feeds = {f"x{i}": x for i, x in enumerate(arrays) if x is not None}
+        return [OPERATORS[op.kind](op, arrays)]
+    refuse(op, arrays)
+    wires = [None if t is None else wired(op, t) for t in op.inputs]
+    feeds = {
+        f"{MARK}x{i}": np.ascontiguousarray(x, wire).reshape(x.shape)
+        for i, (x, wire) in enumerate(zip(arrays, wires, strict=True))
+        if x is not None
+    }
     try:
-        results = session.run(None, feeds)
+        results = one(form(op, wires), threads).run(None, feeds)
     except Exception as error:
-        raise InputError.of(f"op {op.name!r} ({op.kind}) does not compute: {_first_line(error)}") from None
-    results[0] = activate(op.activation, results[0])
-    return tuple(y.reshape(t.shape) for y, t in zip(results, op.outputs, strict=True))
+        try:
+            results = told(form(op, wires), feeds, threads).run(None, {k: v for k, v in feeds.items() if v.size > TELLING})
+        except Exception:
+            raise failure(op, error) from None
+    return [y.astype(carried(y.dtype.name), copy=False) for y in results]
+
+
+def fitted(op: Op, k: int, y: Array) -> Array:
+    """Output k as the op states it. Only an op that is not an ONNX file's own may give a view of what it made."""
+    tensor = op.outputs[k]
+    if op.written and y.shape != tensor.shape:
+        raise InputError.of(
+            f"op {op.name!r} ({op.kind}) makes {y.shape}, where {tensor.shape} was planned: "
+            "its shape depends on the numbers",
+            "numbers that decide shapes have to be the same in every request and on every component",
+        )
+    return y.astype(carried(tensor.dtype), copy=False).reshape(tensor.shape)
+
+
+def failure(op: Op, error: Exception) -> InputError:
+    """What to say when onnxruntime fails on an op."""
+    if isinstance(error, InputError):
+        return error
+    text = first_line(error)
+    if ENDLESS in text:
+        return InputError.of(f"op {op.name!r} holds {ENDLESS}", "give the Loop a trip count")
+    return InputError.of(f"op {op.name!r} ({op.kind}) does not compute: {text}")
 
 
 def _as_stated(op: Op, inputs: Sequence[Array | None]) -> list[Array | None]:
@@ -65,56 +89,6 @@ def _as_stated(op: Op, inputs: Sequence[Array | None]) -> list[Array | None]:
         None if x is None or t is None else np.ascontiguousarray(x, carried(x.dtype.name)).reshape(t.shape)
         for x, t in zip(inputs, op.inputs, strict=True)
     ]
-
-
-def _frozen(attributes: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Attributes as something hashable, in a fixed order."""
-    return tuple(
-        (name, tuple(value) if isinstance(value, list | tuple | np.ndarray) else value)
-        for name, value in sorted(attributes.items())
-    )
-
-
-@lru_cache(maxsize=1024)
-def _session(
-    kind: str,
-    attributes: tuple[tuple[str, Any], ...],
-    inputs: tuple[str | None, ...],
-    outputs: tuple[str, ...],
-    threads: int,
-) -> onnxruntime.InferenceSession:
-    """A session of one node, for any shapes: deterministic, sequential, without spinning threads."""
-    import onnxruntime
-    from onnx import helper
-
-    def described(name: str, dtype: str) -> Any:
-        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), None)
-
-    names = [f"x{i}" if dtype else "" for i, dtype in enumerate(inputs)]
-    results = [f"y{i}" for i in range(len(outputs))]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.use_deterministic_compute = True
-    options.enable_mem_pattern = options.enable_cpu_mem_arena = False
-    options.log_severity_level = 4
-    try:
-        graph = helper.make_graph(
-            [helper.make_node(kind, names, results, **dict(attributes))],
-            kind,
-            [described(name, dtype) for name, dtype in zip(names, inputs, strict=True) if dtype],
-            [described(name, dtype) for name, dtype in zip(results, outputs, strict=True)],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        what = f"operator {kind} on {', '.join(d or 'nothing' for d in inputs)}"
-        raise InputError.of(f"{what} cannot be computed: {_first_line(error)}", "use numerics: none") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def activate(activation: str | None, y: Array) -> Array:
@@ -131,15 +105,6 @@ def activate(activation: str | None, y: Array) -> Array:
     return np.clip(y, y.dtype.type(low), y.dtype.type(high))
 
 
-def clip_bounds(activation: str) -> tuple[float, float]:
-    """The bounds in ``Clip(low,high)``; ValueError for any other activation."""
-    name, _, bounds = activation.rstrip(")").partition("(")
-    if name != "Clip":
-        raise ValueError(f"activation {activation!r} is not known")
-    low, high = bounds.split(",")
-    return float(low), float(high)
-
-
 def lower(op: Op, inputs: Sequence[Array | None]) -> tuple[Array, Array]:
     """A Conv, Gemm or MatMul with a stored operand as a product X @ W: X [M, K] and W [K, N].
 
@@ -152,8 +117,12 @@ def lower(op: Op, inputs: Sequence[Array | None]) -> tuple[Array, Array]:
     stated = _as_stated(op, inputs)
     stored, moving = stated[at], stated[1 - at]
     assert stored is not None and moving is not None
-    if op.kind == "Conv":
-        return _windows(op, moving, stored.shape), _kernels(op, stored)
+    outside = 0.0
+    if op.kind in INTEGER:
+        stored, outside = _weights(op, stated), _zero(stated)
+        moving = moving.astype(np.float32)
+    if op.kind in ("Conv", "ConvInteger"):
+        return _windows(op, moving, stored.shape, outside), _kernels(op, stored)
     if op.kind == "Gemm":
         stored = stored.T if op.attributes.get("transB" if at else "transA") else stored
         moving = moving.T if op.attributes.get("transA" if at else "transB") else moving
@@ -168,7 +137,7 @@ def lift(op: Op, y: Array) -> Array:
     at = _stored(op)
     source = op.inputs[1 - at]
     assert source is not None and op.matrix is not None
-    if op.kind == "Conv":
+    if op.kind in ("Conv", "ConvInteger"):
         batch, places = source.shape[0], _places(op, source.shape[2:])
         blocks = y.reshape(op.matrix.groups, batch, -1, op.matrix.columns)
         return blocks.transpose(1, 0, 3, 2).reshape(batch, -1, *places)
@@ -187,6 +156,8 @@ def finish(op: Op, y: Array, inputs: Sequence[Array | None]) -> Array:
 
     ``y`` is what `lift` gave. The result is in the output's dtype.
     """
+    if op.kind in INTEGER:
+        return _whole(op, y, inputs)
     bias = inputs[2] if len(inputs) > 2 else None
     if op.kind == "Gemm":
         y = y * y.dtype.type(op.attributes.get("alpha", 1.0))
@@ -197,9 +168,40 @@ def finish(op: Op, y: Array, inputs: Sequence[Array | None]) -> Array:
     return activate(op.activation, y).astype(carried(output.dtype), copy=False).reshape(output.shape)
 
 
+def _whole(op: Op, y: Array, inputs: Sequence[Array | None]) -> Array:
+    """Sums of integer codes: those of the inputs' zero point taken off, and what is not whole rounded.
+
+    The matrix unit multiplied the codes as they are, since they have no sign.
+    """
+    stated = _as_stated(op, inputs)
+    weights, zero = _weights(op, stated), _zero(stated)
+    if zero:
+        conv = op.kind == "ConvInteger"
+        sums = weights.sum(axis=tuple(range(1, weights.ndim)) if conv else 0, dtype=np.float64)
+        y = y - zero * (sums.reshape(-1, *(1,) * (y.ndim - 2)) if conv else sums)
+    return np.rint(y).astype(np.int32).reshape(op.outputs[0].shape)
+
+
+def _weights(op: Op, inputs: Sequence[Array | None]) -> Array:
+    """Integer weights less their zero point, one for all or one for each column or output channel."""
+    stored = inputs[1]
+    assert stored is not None
+    weights = stored.astype(np.float32)
+    zero = inputs[3] if len(inputs) > 3 else None
+    if zero is None:
+        return weights
+    return weights - zero.astype(np.float32).reshape(-1, *(1,) * (weights.ndim - 1 if op.kind == "ConvInteger" else 0))
+
+
+def _zero(inputs: Sequence[Array | None]) -> float:
+    """The zero point of the moving integers; one for each row is not for matrix units."""
+    zero = inputs[2] if len(inputs) > 2 else None
+    return 0.0 if zero is None else float(zero.reshape(-1)[0])
+
+
 def _stored(op: Op) -> int:
     """Position of the stored operand among the inputs: 0 or 1."""
-    if op.kind not in ("Conv", "Gemm", "MatMul") or op.matrix is None or op.matrix.stored is None:
+    if op.kind not in MATRIX_OPERATORS or op.matrix is None or op.matrix.stored is None:
         raise ValueError(f"op {op.name!r} ({op.kind}) has no stored matrix")
     first = op.inputs[0]
     return 0 if first is not None and first.constant and first.name == op.matrix.stored.name else 1
@@ -226,12 +228,12 @@ def _places(op: Op, sizes: Sequence[int]) -> tuple[int, ...]:
     )
 
 
-def _windows(op: Op, x: Array, weight: Sequence[int]) -> Array:
+def _windows(op: Op, x: Array, weight: Sequence[int], outside: float = 0.0) -> Array:
     """Image to columns: [B, C, ...] to [B * places, C * kernel], with a leading axis for groups if any."""
     n, groups, kernel = x.ndim - 2, int(op.attributes.get("group", 1)), tuple(weight[2:])
     strides, dilations, pads = _geometry(op, n)
     if any(pads):
-        x = np.pad(x, [(0, 0), (0, 0), *((pads[d], pads[d + n]) for d in range(n))])
+        x = np.pad(x, [(0, 0), (0, 0), *((pads[d], pads[d + n]) for d in range(n))], constant_values=outside)
     reach = tuple(d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True))
     windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=tuple(range(2, 2 + n)))
     taken: list[Any] = [..., *(slice(None, None, d) for d in dilations)]

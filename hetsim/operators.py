@@ -9,15 +9,16 @@ reshaping data is none.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hetsim.products import PRODUCTS, Rule, Shapes
 from hetsim.workload import Matrix, Tensor
 
 OPSET = 21  # ops have the form of this opset; later ones changed nothing in the operators known here
 ACTIVATIONS = ("Relu", "Clip", "Sigmoid", "Tanh")  # may be fused behind a matrix product
-MATRIX_OPERATORS = ("Conv", "Gemm", "MatMul")
+FUSING = ("Conv", "Gemm", "MatMul")  # behind which an activation may be fused
+MATRIX_OPERATORS = (*FUSING, "ConvInteger", "MatMulInteger")
 VIEWS = (
     "Flatten",
     "Reshape",
@@ -26,63 +27,6 @@ VIEWS = (
     "Identity",
     "Dropout",
 )  # the same numbers in another shape
-
-
-@dataclass(frozen=True, slots=True)
-class Shapes:
-    """An operator applied: its attributes, and its inputs (None where left out) and outputs."""
-
-    attributes: Mapping[str, Any]
-    inputs: Sequence[Tensor | None]
-    outputs: Sequence[Tensor]
-
-    @property
-    def taken(self) -> int:
-        """Elements of the first input."""
-        return self.source.size
-
-    @property
-    def made(self) -> int:
-        """Elements of the first output."""
-        return self.outputs[0].size
-
-    @property
-    def source(self) -> Tensor:
-        """The first input."""
-        return self.given(0)
-
-    def given(self, position: int) -> Tensor:
-        """The input at a position that the operator demands."""
-        tensor = self.inputs[position]
-        assert tensor is not None
-        return tensor
-
-    def has(self, position: int) -> bool:
-        """Whether an optional input is given."""
-        return len(self.inputs) > position and self.inputs[position] is not None
-
-
-Rule = Callable[[Shapes], tuple[int, int]]  # -> (macs, element_ops)
-
-
-def _conv(op: Shapes) -> tuple[int, int]:
-    return op.made * math.prod(op.given(1).shape[1:]), op.made * op.has(2)
-
-
-def _conv_transpose(op: Shapes) -> tuple[int, int]:
-    return op.taken * math.prod(op.given(1).shape[1:]), op.made * op.has(2)
-
-
-def _gemm(op: Shapes) -> tuple[int, int]:
-    depth = op.source.shape[0 if op.attributes.get("transA") else 1]
-    scaling = op.made * (op.attributes.get("alpha", 1.0) != 1.0)
-    if op.has(2):
-        scaling += op.made + op.given(2).size * (op.attributes.get("beta", 1.0) != 1.0)
-    return op.made * depth, scaling
-
-
-def _matmul(op: Shapes) -> tuple[int, int]:
-    return op.made * op.source.shape[-1], 0
 
 
 def _each(count: int) -> Rule:
@@ -147,9 +91,13 @@ def _local_response(op: Shapes) -> tuple[int, int]:
 
 
 RULES: Mapping[str, Rule] = {
-    "Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul,
+    **PRODUCTS,
     **dict.fromkeys(("Concat", "Pad", "Transpose", "Slice", "Split", "Gather", "Expand", "Tile", "Cast",
-                     "DepthToSpace", "SpaceToDepth", *VIEWS), _each(0)),
+                     "DepthToSpace", "SpaceToDepth", "GatherND", "GatherElements", "ReverseSequence", "OneHot",
+                     "Compress", "ConstantOfShape", "EyeLike", "CenterCropPad", "Trilu", "CastLike", "BitCast",
+                     *VIEWS), _each(0)),
+    "DynamicQuantizeLinear": _each(7),  # smallest, largest, divide, round, add, clip twice
+    "QuantizeLinear": _each(5), "DequantizeLinear": _each(2),
     **dict.fromkeys(("Relu", "Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round",
                      "Sign", "Erf", "Tanh", "Sin", "Cos", "Not", "Add", "Sub", "Mul", "Div", "Pow", "Mod",
                      "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor",
@@ -178,7 +126,9 @@ def arithmetic(
     inputs: Sequence[Tensor | None],
     outputs: Sequence[Tensor],
 ) -> tuple[int, int]:
-    """MACs and element-wise operations of an operator; KeyError for one without a rule."""
+    """MACs and element-wise operations of an operator; one without a rule is taken to do one for each element made."""
+    if kind not in RULES:
+        return 0, sum(tensor.size for tensor in outputs)
     return RULES[kind](Shapes(attributes, inputs, outputs))
 
 
@@ -198,13 +148,16 @@ def matrix_view(
         return None
     a, b, output = inputs[0], inputs[1], outputs[0]
     assert a is not None and b is not None
-    if kind == "Conv":
+    if kind in ("ConvInteger", "MatMulInteger") and not _codes(inputs):
+        return None
+    if kind.startswith("Conv"):
         groups = int(attributes.get("group", 1))
         vectors = output.size // output.shape[1]
         stored = b if b.constant else None
         return Matrix(math.prod(b.shape[1:]), b.shape[0] // groups, vectors, groups, stored)
     depth = a.shape[0 if kind == "Gemm" and attributes.get("transA") else -1]
-    for operand, flag, turned in ((b, "transB", True), (a, "transA", False)):  # as a left operand: (A B)' = B' A'
+    sides = ((b, "transB", True), (a, "transA", False))  # as a left operand: (A B)' = B' A'
+    for operand, flag, turned in sides[:1] if kind == "MatMulInteger" else sides:
         if operand.constant and len(operand.shape) == 2 and not (a.constant and b.constant):
             columns = operand.size // depth
             transposed = turned == bool(kind == "Gemm" and attributes.get(flag))
@@ -213,3 +166,18 @@ def matrix_view(
         return Matrix(depth, 1, output.size)
     groups = math.prod(output.shape[:-2])
     return Matrix(depth, output.shape[-1], output.shape[-2], groups)
+
+
+def _codes(inputs: Sequence[Tensor | None]) -> bool:
+    """Whether an integer product has one zero point for all inputs, and a stored one, if any, for its weights."""
+    left, right = (inputs[i] if len(inputs) > i else None for i in (2, 3))
+    return (left is None or left.size == 1) and (right is None or right.constant)
+
+
+def clip_bounds(activation: str) -> tuple[float, float]:
+    """The bounds in ``Clip(low,high)``; ValueError for any other activation."""
+    name, _, bounds = activation.rstrip(")").partition("(")
+    if name != "Clip":
+        raise ValueError(f"activation {activation!r} is not known")
+    low, high = bounds.split(",")
+    return float(low), float(high)

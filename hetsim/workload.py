@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ITEM_BYTES: Mapping[str, int] = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2, "int8": 1,
-    "uint64": 8, "uint32": 4, "uint16": 2, "uint8": 1, "bool": 1, "byte": 1,
+    "uint64": 8, "uint32": 4, "uint16": 2, "uint8": 1, "bool": 1, "byte": 1, "complex64": 8, "complex128": 16,
 }  # fmt: skip
 
 
@@ -96,6 +96,18 @@ class Cost:
     joules: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An operator as its ONNX file has it: a serialised NodeProto, and the versions of its operator sets by domain.
+
+    ``captured`` are the outer tensors that its subgraphs read by name: the last inputs of the op, in this order.
+    """
+
+    node: bytes
+    opsets: tuple[tuple[str, int], ...]
+    captured: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Op:
     """One tensor operation.
@@ -105,7 +117,9 @@ class Op:
     a tensor in another shape of the same size (a view, which moves nothing). ``activation`` names an element-wise
     operator fused behind the op, a clip with its bounds: ``Clip(0,6)``. ``macs`` and ``element_ops`` are the exact
     arithmetic (1 MAC = 2 ops). ``exact`` ops may only run where their own dtype is computed (a solver's residual).
-    An abstract task has kind ``Task``, a ``cost`` for each component and a ``release`` time in seconds.
+    ``written`` is the operator in its file's own words, which are what is computed; the attributes then only say what
+    hardware has to know. An abstract task has kind ``Task``, a ``cost`` for each component and a ``release`` time in
+    seconds.
     """
 
     name: str
@@ -120,6 +134,7 @@ class Op:
     exact: bool = False
     cost: Mapping[str, Cost] | None = None
     release: float = 0.0
+    written: Written | None = None
 
     @property
     def moving(self) -> tuple[Tensor, ...]:

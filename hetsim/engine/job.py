@@ -9,6 +9,7 @@ from hetsim.units import ticks
 from hetsim.workload import Call, Graph
 
 if TYPE_CHECKING:
+    from hetsim.deferred import Pool
     from hetsim.engine.recipe import Recipe
 
 WAITING, STARTED, DONE = 0, 1, 2
@@ -55,8 +56,8 @@ class Job:
 
     __slots__ = (
         "arrival", "call", "copies", "deadline", "delta", "ends", "graph", "joules", "left", "missing", "ordered",
-        "placed", "priority", "progress", "rank", "ready", "recipes", "request", "returns", "run", "shape", "start",
-        "starts", "status",
+        "placed", "pool", "priority", "progress", "rank", "ready", "recipes", "request", "returns", "run", "shape",
+        "start", "starts", "status",
         "users", "values",
     )  # fmt: skip
 
@@ -78,6 +79,7 @@ class Job:
         self.left, self.returns = n, shape.returns
         self.values: dict[int, Any] = {}
         self.users: list[int] = []
+        self.pool: Pool | None = None  # digital ops whose numbers are put off
         self.delta: dict[int, float] = {}  # measured minus expected energy of ops that run now
 
     def feed(self, call: Call) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from hetsim.deferred import Pool, may_wait, taken
 from hetsim.engine.job import Job
 from hetsim.engine.meter import Meter
-from hetsim.hardware.component import Moment
+from hetsim.hardware.component import Moment, Outcome
 from hetsim.keys import key
 from hetsim.system import System
 from hetsim.units import TICK, ticks
@@ -24,10 +25,23 @@ class Numbers:
         """Compute op i at this time, keep its outputs, and return the ticks its setup took."""
         op, recipe = job.graph.ops[i], job.recipes[i]
         name = recipe.component
-        moment = Moment(now * TICK, key(self._seed, name, job.request, job.call, op.name), self._ideal, self._threads)
-        inputs = [None if t is None else t.value if t.constant else self._value(job, t.name) for t in op.inputs]
-        outcome = self._components[name].compute(op, inputs, self.states[name], moment, recipe.plan)
-        for k, value in enumerate(outcome.outputs):
+        moment = Moment(
+            now * TICK, key(self._seed, name, job.request, job.call, op.name), self._ideal, self._threads
+        )
+        component = self._components[name]
+        outputs: tuple[Any, ...]
+        if component.plain(op) and may_wait(op):
+            if job.pool is None:
+                job.pool = Pool(self._threads)
+            moving = [None if t is None or t.constant else self._value(job, t.name) for t in op.inputs]
+            outputs, outcome = job.pool.promise(op, moving), Outcome(())
+        else:
+            inputs = [
+                None if t is None else t.value if t.constant else taken(self._value(job, t.name)) for t in op.inputs
+            ]
+            outcome = component.compute(op, inputs, self.states[name], moment, recipe.plan)
+            outputs = outcome.outputs
+        for k, value in enumerate(outputs):
             t = job.shape.ids[i, k]
             if job.users[t]:
                 job.values[t] = value
@@ -35,6 +49,11 @@ class Numbers:
         if recipe.plan.deployment is not None:
             self._meter.deployed.append(outcome.deployment or recipe.plan.deployment)
         return recipe.setup if outcome.setup is None else ticks(outcome.setup)
+
+    def returned(self, job: Job) -> dict[str, Any]:
+        """The numbers of the graph's outputs, by name."""
+        values = [job.values[t] for t in job.shape.returned]
+        return {tensor.name: taken(value) for tensor, value in zip(job.graph.outputs, values, strict=True)}
 
     def read(self, job: Job, i: int) -> None:
         """Op i is done with its inputs: forget those that nobody needs any more."""

@@ -125,8 +125,8 @@ class Run:
         except StopIteration as stop:
             self._end(request, stop.value)
             return
-        self._batches.add(Member(request, call, state[1]))
         state[1] += 1
+        self._batches.add(Member(request, call, state[1] - 1))  # a graph without ops is done before this returns
 
     def _submit(self, members: Sequence[Member]) -> None:
         """Run the calls of some requests as one."""
@@ -158,10 +158,7 @@ class Run:
         self.meter.call(job, self.clock.now)
         shares: Sequence[Mapping[str, Any] | None] = [None] * len(members)
         if self.numbers is not None:
-            outputs = {
-                tensor.name: job.values[t] for tensor, t in zip(job.graph.outputs, job.shape.returned, strict=True)
-            }
-            shares = parted(outputs, [member.call.graph for member in members])
+            shares = parted(self.numbers.returned(job), [member.call.graph for member in members])
         for member, share in zip(members, shares, strict=True):
             state = self._programs[member.request][2]
             if state[0] < 0:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hetsim.errors import InputError
 from hetsim.workload import Call, Graph, Program, Workload, WorkloadSheet, register
@@ -24,16 +24,28 @@ class OnnxSheet(WorkloadSheet):
     """A network and what goes through it.
 
     ``onnx`` is the file, beside this one. ``data`` names a data set, or is ``synthetic`` for random inputs in
-    0..1 without labels. ``scores`` says what the outputs are held against: the labels (largest output), or
-    nothing. ``unsigned`` promises that the inputs are never negative (pixels), so that no hardware spends a bit or
-    a phase on their signs.
+    0..1 without labels; or ``inputs`` is a NumPy archive with an array for each input of the network, by its name,
+    which every request takes as they are. ``shapes`` tells the dimensions of inputs that the file leaves open; the
+    word ``batch`` stands for the batch size. ``scores`` says what the outputs are held against: the labels (largest
+    output), what onnxruntime makes of the whole file (``deviation``), or nothing. ``unsigned`` promises that the inputs
+    are never negative (pixels), so that no hardware spends a bit or a phase on their signs. ``unroll`` takes an LSTM
+    apart into the matrix products of its steps, which in-memory computing can do; without it, it is one op.
     """
 
     onnx: str
     data: str | None = None
+    inputs: str | None = None
+    shapes: Mapping[str, tuple[int | Literal["batch"], ...]] = Field(default_factory=dict)
     batch: int = Field(default=1, gt=0)
-    scores: Literal["accuracy", "none"] = "accuracy"
+    scores: Literal["accuracy", "deviation", "none"] = "accuracy"
     unsigned: bool = False
+    unroll: bool = False
+
+    @model_validator(mode="after")
+    def _is_fed_once(self) -> Self:
+        if self.data is not None and self.inputs is not None:
+            raise ValueError("data and inputs both say what goes into the network; give one of them")
+        return self
 
 
 @register
@@ -77,9 +89,33 @@ class Network(Workload):
         """One Graph object for each batch size, so that plans made for it are found again."""
         if batch not in self._graphs:
             from hetsim.frontends.onnx_graph import build
+            from hetsim.frontends.onnx_shapes import Question
 
-            self._graphs[batch] = build(self._file, batch, self.sheet.unsigned)
+            shapes = {
+                name: tuple(batch if size == "batch" else size for size in shape)
+                for name, shape in self.sheet.shapes.items()
+            }
+            unknown = set(shapes) - {given.name for given in self._file.inputs}
+            if unknown:
+                names = ", ".join(given.name for given in self._file.inputs)
+                raise self._file.wrong(f"it has no input {min(unknown)!r} to give a shape to", f"its inputs: {names}")
+            question = Question(batch, shapes, self._inputs, self.sheet.unroll)
+            self._graphs[batch] = build(self._file, question, self.sheet.unsigned)
         return self._graphs[batch]
+
+    @cached_property
+    def _inputs(self) -> Mapping[str, Array]:
+        """The arrays of ``inputs``, none without it."""
+        if self.sheet.inputs is None:
+            return {}
+        from hetsim import data
+
+        arrays = data.arrays(self.sheet.inputs, self.folder)
+        names = [given.name for given in self._file.inputs]
+        if set(arrays) != set(names):
+            what = f"{self.sheet.inputs!r} has arrays {', '.join(sorted(arrays)) or 'none'}"
+            raise InputError.of(f"{what}; {self.sheet.onnx} takes {', '.join(names) or 'none'}")
+        return arrays
 
     def _span(self, request: int) -> tuple[int, int]:
         """First and last (exclusive) sample of a request; requests beyond the data start over."""
@@ -95,27 +131,31 @@ class Network(Workload):
         return self._graph(sum(graph.inputs[0].shape[0] for graph in graphs))
 
     def program(self, request: int, numbers: bool) -> Program:
-        """One call; the answer is (class of each sample, its label), None without numbers or labels."""
+        """One call. The answer is (class of each sample, its label); to be compared, (request, outputs by name)."""
         start, stop = self._span(request)
         graph = self._graph(stop - start)
         outputs = yield Call(graph, self._feeds(graph, start, stop, request) if numbers else {})
-        if outputs is None or self.sheet.scores == "none" or self.sheet.data == SYNTHETIC:
+        if outputs is None or self.sheet.scores == "none":
             return None
-        labels = self._data.labels
-        if labels is None:
+        if self.sheet.scores == "deviation":
+            named = zip(self._file.outputs, graph.outputs, strict=True)
+            return request, {name: outputs[t.name].reshape(t.shape).astype(t.dtype) for name, t in named}
+        if self.sheet.data in (None, SYNTHETIC) or self._data.labels is None:
             return None
         scores = outputs[graph.outputs[0].name].reshape(stop - start, -1)
-        return scores.argmax(axis=1), labels[start:stop]
+        return scores.argmax(axis=1), self._data.labels[start:stop]
 
     def _feeds(self, graph: Graph, start: int, stop: int, request: int) -> Mapping[str, Array]:
         import numpy as np
 
         from hetsim.keys import key
 
+        if self.sheet.inputs is not None:
+            return {t.name: np.ascontiguousarray(self._inputs[t.name]).reshape(t.shape) for t in graph.inputs}
         if self.sheet.data is None:
             raise InputError.of(
                 f"{self.sheet.onnx}: numbers need data",
-                "give the workload `data:` (a data set, or synthetic), or set numerics: none",
+                "give the workload `data:` (a data set, or synthetic) or `inputs:`, or set numerics: none",
             )
         if self.sheet.data == SYNTHETIC:
             return {
@@ -136,10 +176,31 @@ class Network(Workload):
             raise InputError.of(f"{self.sheet.data!r} have negative numbers, but the workload says unsigned: true")
         return {target.name: np.ascontiguousarray(samples, target.dtype).reshape(target.shape)}
 
-    def score(self, answers: Sequence[tuple[Array, Array] | None]) -> Mapping[str, float]:
-        """``accuracy``: the share of samples, over all requests, whose largest output is the label's."""
+    def score(self, answers: Sequence[Any]) -> Mapping[str, float]:
+        """``accuracy``: the share of samples, over all requests, whose largest output is the label's.
+
+        ``deviation.NAME`` of an output: the norm of its difference from onnxruntime's, over that one's norm.
+        """
         given = [answer for answer in answers if answer is not None]
         if not given:
             return {}
+        if self.sheet.scores == "deviation":
+            return self._deviation(given)
         right = sum(int((classes == labels).sum()) for classes, labels in given)
         return {"accuracy": right / sum(len(labels) for _, labels in given)}
+
+    def _deviation(self, answers: Sequence[tuple[int, Mapping[str, Array]]]) -> Mapping[str, float]:
+        from hetsim.frontends.onnx_reference import Deviation, whole
+
+        network, found = whole(self._file), Deviation()
+        for request, outputs in answers:
+            start, stop = self._span(request)
+            graph = self._graph(stop - start)
+            found.add(outputs, network(self._feeds(graph, start, stop, request)))
+        return found.metrics()
+
+    def remarks(self, answers: Sequence[Any]) -> Sequence[str]:
+        from hetsim.operators import RULES
+
+        kinds = {op.kind for graph in self._graphs.values() for op in graph.ops} - RULES.keys()
+        return [f"counted as one operation for each element made: {', '.join(sorted(kinds))}"] if kinds else []

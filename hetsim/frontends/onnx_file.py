@@ -6,81 +6,33 @@ load numbers, so that a network can be checked, and timed without numbers, in no
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hetsim.errors import InputError
-from hetsim.frontends.wire import Fields, Value, fields, floats, integers, messages, signed, text
+from hetsim.frontends.onnx_nodes import DROPPED, DTYPES, LIFTED, Node, Stored, Subgraph, integer, last, message, nodes
+from hetsim.frontends.wire import Fields, fields, messages, signed, text
+from hetsim.operators import OPSET
 from hetsim.workload import ITEM_BYTES, Tensor
 
 if TYPE_CHECKING:
     from hetsim.workload import Array
 
 OLDEST = 7  # before opset 7 broadcasting was an attribute
-DTYPES: Mapping[int, str] = {  # TensorProto.DataType
-    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
-    10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
-    17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4",
-}  # fmt: skip
-_LIFTED: Mapping[str, tuple[int, tuple[str, ...]]] = {  # attributes that became inputs, and in which opset
-    "Clip": (11, ("min", "max")), "Pad": (11, ("pads", "value")), "Slice": (10, ("starts", "ends", "axes")),
-    "Split": (13, ("split",)), "Squeeze": (13, ("axes",)), "Unsqueeze": (13, ("axes",)),
-    "Dropout": (12, ("ratio",)), "ReduceSum": (13, ("axes",)),
-    **dict.fromkeys(("ReduceMax", "ReduceMin", "ReduceMean", "ReduceProd", "ReduceSumSquare", "ReduceL1",
-                     "ReduceL2"), (18, ("axes",))),
-}  # fmt: skip
-_HELD = {2: 1, 3: 2, 4: 3, 5: 4, 7: 6, 8: 7}  # AttributeProto: which field holds which type of value
-_DROPPED = ("consumed_inputs", "is_test", "spatial", "momentum")  # these say nothing about inference
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
-    """An operator's use: names of the tensors it reads and writes, empty for one left out."""
-
-    name: str
-    kind: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """An input of the graph: its dtype and its dimensions, words where they are left open."""
+    """An input of the graph: its dtype and its dimensions, words where they are left open.
+
+    ``dims`` is None where the file does not even say how many there are.
+    """
 
     name: str
     dtype: str
-    dims: tuple[int | str, ...]
-
-
-class Stored:
-    """A tensor in the file (TensorProto): what it is, and its numbers when asked for."""
-
-    def __init__(self, message: memoryview) -> None:
-        self.message, found = message, fields(message)
-        self.name, self.dims = text(found.get(8)), integers(found.get(1, []))
-        self.dtype = DTYPES.get(_integer(found.get(2)), "an unknown one")
-        self.raw: Value | None = found[9][-1] if 9 in found else None
-        self._typed = integers(found.get(7, [])) or integers(found.get(5, []))
-        self.external = {text(entry.get(1)): text(entry.get(2)) for entry in messages(found.get(13))}
-
-    def integers(self) -> list[int] | None:
-        """The numbers of an integer tensor inside the file, None for any other."""
-        if self.dtype not in ("int32", "int64") or self.external:
-            return None
-        if isinstance(self.raw, memoryview) and sys.byteorder == "little":
-            return list(self.raw.cast("q" if self.dtype == "int64" else "i"))
-        return self._typed
-
-    def proto(self) -> Any:
-        """The tensor as the onnx package's message."""
-        from onnx import TensorProto
-
-        return TensorProto.FromString(bytes(self.message))
+    dims: tuple[int | str, ...] | None
 
 
 class OnnxFile:
@@ -91,22 +43,44 @@ class OnnxFile:
         self.constants: dict[str, Tensor] = {}
         self._integers: dict[str, list[int]] = {}
         try:
-            model = fields(memoryview(self._bytes()))
-            graph = _last(model.get(7))
-            self.opset = self._opset(messages(model.get(8)))
-            for message in graph.get(5, []):
-                self._store(Stored(_message(message)))
-            self.inputs = [i for i in map(self._declared, messages(graph.get(11))) if i.name not in self.constants]
-            self.outputs = [text(output.get(1)) for output in messages(graph.get(12))]
-            self.nodes = tuple(self._nodes(messages(graph.get(1))))
+            self._read(memoryview(self._bytes()))
         except ValueError:
             raise self.wrong("this is not an ONNX model, or the file is cut short", "export or copy it again") from None
-        if not self.nodes or not self.outputs:
+        except RecursionError:
+            raise self.wrong("graphs are nested too deeply in this ONNX file") from None
+        if not self.outputs:
             raise self.wrong("there is no graph in this ONNX file", "export or copy it again")
+
+    def _read(self, data: memoryview) -> None:
+        model = fields(data)
+        if model.get(25):
+            model = fields(memoryview(self._inlined(bytes(data))))
+        graph = last(model.get(7))
+        self.opsets = self._opsets(messages(model.get(8)))
+        self.opset = dict(self.opsets)[""]
+        if graph.get(15):
+            raise self.wrong("it has sparse constants", "export it with dense ones")
+        for stored in graph.get(5, []):
+            self._store(Stored(message(stored)))
+        self.inputs = [i for i in map(self._declared, messages(graph.get(11))) if i.name not in self.constants]
+        self.outputs = [text(output.get(1)) for output in messages(graph.get(12))]
+        found = list(nodes(messages(graph.get(1)), graph.get(1, [])))
+        self._used = {name for node in found for name in node.reads} | set(self.outputs)
+        self.nodes = tuple(self._nodes(found))
 
     def wrong(self, message: str, hint: str = "") -> InputError:
         """An error about this file."""
         return InputError.of(f"{self.title}: {message}", hint)
+
+    def broken(self) -> str:
+        """What ONNX's own checker has to say against the file, empty for nothing."""
+        import onnx
+
+        try:
+            onnx.checker.check_model(onnx.load(self.path), full_check=True)
+        except Exception as error:
+            return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return ""
 
     def integers(self, name: str) -> list[int] | None:
         """The numbers of a small constant of integers that stands in the file, None for any other tensor."""
@@ -121,80 +95,131 @@ class OnnxFile:
         except OSError as error:
             raise InputError.of(f"ONNX file {self.title!r} cannot be read: {error.strerror}") from None
 
-    def _opset(self, imports: list[Fields]) -> int:
-        for entry in imports:
-            if text(entry.get(1)) in ("", "ai.onnx"):
-                version = _integer(entry.get(2))
-                if version < OLDEST:
-                    hint = "convert it with onnx.version_converter"
-                    raise self.wrong(f"opset {version} is older than {OLDEST}", hint)
-                return version
-        raise self.wrong("the file names no operator set; perhaps it is cut short", "export or copy it again")
+    def _inlined(self, data: bytes) -> bytes:
+        """The model with the functions that it defines put in the place of their uses."""
+        import onnx
+        from onnx.inliner import inline_local_functions
+
+        try:
+            whole: bytes = inline_local_functions(onnx.ModelProto.FromString(data)).SerializeToString()
+        except Exception as error:
+            raise self.wrong(f"its functions cannot be put in place: {error}") from None
+        return whole
+
+    def _opsets(self, imports: list[Fields]) -> tuple[tuple[str, int], ...]:
+        found = {text(entry.get(1)): integer(entry.get(2)) for entry in imports}
+        found = {"" if domain == "ai.onnx" else domain: version for domain, version in found.items()}
+        if found:
+            found.setdefault("", OPSET)  # a file may use operators of other sets alone
+        else:
+            raise self.wrong("the file names no operator set; perhaps it is cut short", "export or copy it again")
+        if found[""] < OLDEST:
+            hint = "convert it with onnx.version_converter"
+            raise self.wrong(f"opset {found['']} is older than {OLDEST}", hint)
+        return tuple(sorted(found.items()))
 
     def _store(self, stored: Stored, name: str = "") -> None:
         """Make a constant of a tensor in the file."""
         name = name or stored.name
         if stored.dtype not in ITEM_BYTES:
             raise self.wrong(f"tensor {name!r} has dtype {stored.dtype}", f"known: {', '.join(ITEM_BYTES)}")
+        if min(stored.dims, default=0) < 0:
+            raise self.wrong(f"tensor {name!r} has a negative dimension", "export or copy the file again")
         tensor = Tensor(name, stored.dims, stored.dtype, load=lambda: self._loaded(stored))
-        if isinstance(stored.raw, memoryview) and len(stored.raw) != tensor.nbytes:
-            raise self.wrong(f"tensor {name!r} is cut short", "export or copy the file again")
         location = stored.external.get("location")
-        if location is not None and not (self.path.parent / location).is_file():
-            raise self.wrong(f"its external data {location!r} is missing", "put it beside the file")
+        if isinstance(stored.raw, memoryview):
+            short = len(stored.raw) != tensor.nbytes
+        else:
+            short = location is None and stored.typed < tensor.size / (1 + stored.dtype.startswith("complex"))
+        if short:
+            raise self.wrong(f"tensor {name!r} is cut short", "export or copy the file again")
+        if location is not None:
+            self._find(location, int(stored.external.get("offset") or 0) + tensor.nbytes, name)
         self.constants[name] = tensor
         numbers = stored.integers()
         if numbers is not None:
             self._integers[name] = numbers
 
-    def _loaded(self, stored: Stored) -> Array:
-        from onnx import numpy_helper
+    def _find(self, location: str, size: int, name: str) -> None:
+        """External data: a file beside this one, so many bytes long."""
+        path = self.path.parent / location
+        if not path.is_file():
+            raise self.wrong(f"its external data {location!r} is missing", "put it beside the file")
+        if path.stat().st_size < size:
+            raise self.wrong(f"its external data {location!r} are cut short at tensor {name!r}", "copy them again")
 
+    def _loaded(self, stored: Stored) -> Array:
         try:
-            value = numpy_helper.to_array(stored.proto(), str(self.path.parent))
+            return stored.value(self.path.parent)
         except Exception as error:
             raise self.wrong(f"tensor {stored.name!r} cannot be read: {error}") from None
-        return value.astype("float32") if stored.dtype in ("float16", "bfloat16") else value
 
     def _declared(self, value: Fields) -> Declared:
         """ValueInfoProto: name and TypeProto, of which only tensors are known."""
-        name, kind = text(value.get(1)), _last(_last(value.get(2)).get(1))
-        dtype = DTYPES.get(_integer(kind.get(1)), "an unknown one")
+        name, kind = text(value.get(1)), last(value.get(2))
+        dtype = DTYPES.get(integer(last(kind.get(1)).get(1)), "an unknown one")
+        if 1 not in kind:
+            dtype = next((word for field, word in ((4, "sequence"), (9, "optional")) if field in kind), dtype)
         if dtype not in ITEM_BYTES:
             raise self.wrong(f"input {name!r} has dtype {dtype}", f"known: {', '.join(ITEM_BYTES)}")
-        dims = messages(_last(kind.get(2)).get(1))
-        return Declared(name, dtype, tuple(_integer(d[1]) if 1 in d else text(d.get(2)) or "?" for d in dims))
+        shape = last(kind.get(1)).get(2)
+        dims = messages(last(shape).get(1))
+        sizes = tuple(signed(integer(d[1])) if 1 in d else text(d.get(2)) or "?" for d in dims)
+        return Declared(name, dtype, None if shape is None else sizes)
 
-    def _nodes(self, protos: Sequence[Fields]) -> Iterator[Node]:
-        """Nodes with unique names and their attributes in the form of today's opset; constants are stored."""
-        names = Counter(text(proto.get(3)) for proto in protos)
-        for index, proto in enumerate(protos):
-            kind, domain, name = text(proto.get(4)), text(proto.get(7)), text(proto.get(3))
-            name = name if name and names[name] == 1 else f"{kind}_{index}"
-            kind = kind if domain in ("", "ai.onnx") else f"{domain}.{kind}"
-            attributes = dict(_attribute(a) for a in messages(proto.get(5)))
-            outputs = tuple(text([output]) for output in proto.get(2, []))
-            if kind == "Constant":
-                self._constant(outputs[0], attributes)
+    def inlined(self, node: Node, branch: Subgraph) -> list[Node]:
+        """The nodes of a subgraph in the place of the node that holds it; inner names get the node's name in front."""
+        made = [name for inner in branch.nodes for name in inner.outputs if name]
+        names = {name: f"{node.name}/{name}" for name in (*branch.constants, *made)}
+        for name, stored in branch.constants.items():
+            self._store(stored, names[name])
+        inner = [
+            replace(
+                n,
+                name=f"{node.name}/{n.name}",
+                inputs=tuple(names.get(name, name) for name in n.inputs),
+                outputs=tuple(names.get(name, name) for name in n.outputs),
+                outer=tuple(names.get(name, name) for name in n.outer),
+            )
+            for n in branch.nodes
+        ]
+        ends = zip(branch.outputs, node.outputs, strict=True)
+        passed = [
+            Node(f"{node.name}/{target}", "Identity", (names.get(source, source),), (target,), {})
+            for source, target in ends
+            if target
+        ]
+        return [*self._nodes(inner), *passed]
+
+    def _nodes(self, found: Sequence[Node]) -> Iterator[Node]:
+        """Nodes with their attributes in the form of today's opset; constants are stored."""
+        for node in found:
+            if node.kind == "Constant":
+                self._constant(node.outputs[0] if node.outputs else "", node.attributes)
                 continue
-            attributes = {k: v for k, v in attributes.items() if k not in _DROPPED}
-            inputs = [text([value]) for value in proto.get(1, [])]
-            opset, lifted = _LIFTED.get(kind, (0, ()))
+            attributes = {k: v for k, v in node.attributes.items() if k not in DROPPED}
+            inputs = list(node.inputs)
+            opset, lifted = LIFTED.get(node.kind, (0, ()))
             if self.opset < opset:
-                inputs += [self._lifted(name, key, attributes.pop(key, None)) for key in lifted]
-            if kind == "Split" and len(inputs) == 1 and self.opset < 18:
-                attributes["num_outputs"] = len(outputs)
+                inputs += [self._lifted(node.name, key, attributes.pop(key, None)) for key in lifted]
+            if node.kind == "Split" and len(inputs) == 1 and self.opset < 18:
+                attributes["num_outputs"] = len(node.outputs)
             while inputs and not inputs[-1]:
                 inputs.pop()
-            yield Node(name, kind, tuple(inputs), outputs, attributes)
+            outputs = node.outputs
+            if node.kind == "Dropout" and not self._used.intersection(outputs[1:]):
+                outputs = outputs[:1]  # nobody reads the mask
+            yield replace(node, inputs=tuple(inputs), outputs=outputs, attributes=attributes)
 
     def _constant(self, output: str, attributes: Mapping[str, Any]) -> None:
         """A Constant node holds a tensor, or one of the plain forms ``value_float``, ``value_ints`` …"""
         for key, value in attributes.items():
             if isinstance(value, Stored):
                 self._store(value, output)
-            else:
+            elif key in ("value_float", "value_floats", "value_int", "value_ints"):
                 self._plain(output, value, "float32" if "float" in key else "int64")
+            else:
+                raise self.wrong(f"constant {output!r} is given by {key!r}", "a tensor or numbers are known")
 
     def _lifted(self, node: str, key: str, value: Any) -> str:
         """Turn an attribute into a constant and return its name, empty if it is not given."""
@@ -216,39 +241,3 @@ class OnnxFile:
         self.constants[name] = Tensor(name, shape, dtype, load=load)
         if dtype == "int64":
             self._integers[name] = list(value) if isinstance(value, tuple) else [value]
-
-
-def _attribute(found: Fields) -> tuple[str, Any]:
-    """AttributeProto: its name, and its number, text, tensor, or tuple of numbers or texts."""
-    name = text(found.get(1))
-    kind = _integer(found.get(20)) or next((kind for field, kind in _HELD.items() if field in found), 0)
-    if kind == 1:
-        return name, (floats(found.get(2, [])) or [0.0])[-1]
-    if kind == 2:
-        return name, signed(_integer(found.get(3)))
-    if kind == 3:
-        return name, text(found.get(4))
-    if kind == 4:
-        return name, Stored(_message(found[5][-1]))
-    if kind == 6:
-        return name, tuple(floats(found.get(7, [])))
-    if kind == 7:
-        return name, tuple(integers(found.get(8, [])))
-    return name, tuple(text([value]) for value in found.get(9, []))
-
-
-def _integer(values: list[Value] | None) -> int:
-    value = values[-1] if values else 0
-    return value if isinstance(value, int) else 0
-
-
-def _message(value: Value) -> memoryview:
-    if isinstance(value, int):
-        raise ValueError("a message is expected")
-    return value
-
-
-def _last(values: list[Value] | None) -> Fields:
-    """A field that is one message, empty when it is not there."""
-    found = messages(values)
-    return found[-1] if found else {}

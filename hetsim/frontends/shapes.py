@@ -3,143 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Shaped:
-    """Shape and dtype of a tensor."""
-
-    shape: Shape
-    dtype: str
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """An operator's use: its attributes, inputs (None where left out), and number of outputs.
-
-    ``numbers(i)`` are the integers in the constant input ``i``, None when it is left out.
-    """
-
-    attributes: Mapping[str, Any]
-    inputs: Sequence[Shaped | None]
-    outputs: int
-    numbers: Callable[[int], Sequence[int] | None]
-
-    def shape(self, position: int = 0) -> Shape:
-        """Shape of an input that has to be there."""
-        if position >= len(self.inputs) or self.inputs[position] is None:
-            raise ValueError(f"input {position} is missing")
-        found = self.inputs[position]
-        assert found is not None
-        return found.shape
-
-    def needed(self, position: int) -> Sequence[int]:
-        """The numbers of a constant input that has to be there."""
-        found = self.numbers(position)
-        if found is None:
-            raise ValueError(f"input {position} is missing")
-        return found
-
-
-Rule = Callable[[Use], Sequence[Shape]]
+from hetsim.frontends.product_shapes import PRODUCT_SHAPES, spread
+from hetsim.frontends.use import Rule, Shape, Shaped, UnruledError, Use, broadcast
 
 
 def _same(use: Use) -> list[Shape]:
-    return [use.shape()] * use.outputs
+    if use.outputs > 1:
+        raise UnruledError("only the first output is known")
+    return [use.shape()]
 
 
 def _broadcast(use: Use) -> list[Shape]:
     return [broadcast(*(t.shape for t in use.inputs if t is not None))]
 
 
-def broadcast(*shapes: Shape) -> Shape:
-    """The shape to which all shapes stretch; ValueError when they do not."""
-    rank = max(map(len, shapes))
-    columns = zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True)
-    result = []
-    for sizes in columns:
-        stretched = {size for size in sizes if size != 1} or {1}
-        if len(stretched) > 1:
-            raise ValueError("they do not stretch to one shape")
-        result.append(stretched.pop())
-    return tuple(result)
-
-
-def _spread(use: Use, kernel: Shape) -> Shape:
-    """Places of a window: floor (or ceiling) of what is left over the stride, plus one."""
-    get, sizes = use.attributes.get, use.shape()[2:]
-    ones = (1,) * len(sizes)
-    strides, dilations = get("strides", ones), get("dilations", ones)
-    mode = get("auto_pad", "NOTSET")
-    pads = get("pads", (0,) * (2 * len(sizes)))
-    if not len(sizes) == len(kernel) == len(strides) == len(dilations) == len(pads) // 2:
-        raise ValueError("window and input differ in dimensions")
-    places = []
-    for d, (size, k, stride, dilation) in enumerate(zip(sizes, kernel, strides, dilations, strict=True)):
-        reach, padded = dilation * (k - 1) + 1, size + pads[d] + pads[d + len(sizes)]
-        if mode.startswith("SAME"):
-            places.append(-(-size // stride))
-            continue
-        if padded < reach:
-            raise ValueError("the window is larger than the input")
-        count = (padded - reach + (stride - 1 if get("ceil_mode") else 0)) // stride + 1
-        outside = (count - 1) * stride >= size + pads[d]  # the last window has to start inside
-        places.append(count - outside)
-    return tuple(places)
-
-
-def _conv(use: Use) -> list[Shape]:
-    data, kernel = use.shape(0), use.shape(1)
-    if data[1] != kernel[1] * use.attributes.get("group", 1):
-        raise ValueError("channels differ")
-    return [(data[0], kernel[0], *_spread(use, kernel[2:]))]
-
-
-def _conv_transpose(use: Use) -> list[Shape]:
-    data, kernel, get = use.shape(0), use.shape(1), use.attributes.get
-    n = len(data) - 2
-    strides, dilations = get("strides", (1,) * n), get("dilations", (1,) * n)
-    extra, pads = get("output_padding", (0,) * n), get("pads", (0,) * (2 * n))
-    if "output_shape" in use.attributes or get("auto_pad", "NOTSET") != "NOTSET":
-        raise ValueError("only explicit pads are known")
-    places = (
-        strides[d] * (data[2 + d] - 1) + extra[d] + dilations[d] * (kernel[2 + d] - 1) + 1 - pads[d] - pads[d + n]
-        for d in range(n)
-    )
-    return [(data[0], kernel[1] * get("group", 1), *places)]
-
-
 def _pool(use: Use) -> list[Shape]:
     data = use.shape()
-    return [(*data[:2], *_spread(use, use.attributes["kernel_shape"]))] * use.outputs
+    return [(*data[:2], *spread(use, use.attributes["kernel_shape"]))] * use.outputs
 
 
 def _global_pool(use: Use) -> list[Shape]:
     data = use.shape()
     return [(*data[:2], *(1,) * (len(data) - 2))]
-
-
-def _gemm(use: Use) -> list[Shape]:
-    a = use.shape(0)[:: -1 if use.attributes.get("transA") else 1]
-    b = use.shape(1)[:: -1 if use.attributes.get("transB") else 1]
-    if len(a) != 2 or len(b) != 2 or a[1] != b[0]:
-        raise ValueError("inner dimensions differ")
-    return [(a[0], b[1])]
-
-
-def _matmul(use: Use) -> list[Shape]:
-    a, b = use.shape(0), use.shape(1)
-    left, right = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
-    if left[-1] != right[-2]:
-        raise ValueError("inner dimensions differ")
-    product = (*broadcast(left[:-2], right[:-2]), left[-2], right[-1])
-    product = product if len(a) > 1 else (*product[:-2], product[-1])
-    return [product if len(b) > 1 else product[:-1]]
 
 
 def _concat(use: Use) -> list[Shape]:
@@ -237,17 +124,27 @@ def _reduced(use: Use, axes: Sequence[int]) -> Shape:
     return tuple(1 if i in gone else n for i, n in enumerate(data) if keep or i not in gone)
 
 
+def _stft(use: Use) -> list[Shape]:
+    """Frames, each with its frequencies as real and imaginary parts; those of a real signal mirror each other."""
+    signal, step, length = use.shape(), use.needed(1)[0], use.numbers(3)
+    window = length[0] if length is not None else use.shape(2)[0]
+    bins = window // 2 + 1 if use.attributes.get("onesided", 1) else window
+    return [(signal[0], (signal[1] - window) // step + 1, bins, 2)]
+
+
 def _layer_norm(use: Use) -> list[Shape]:
     """The normalised tensor, then mean and inverse deviation of each row."""
     data = use.shape()
     axis = use.attributes.get("axis", -1) % len(data)
     rows = (*data[:axis], *(1,) * (len(data) - axis))
+    if use.outputs > 1 and use.inputs[0] is not None and use.inputs[0].dtype != "float32":
+        raise UnruledError("mean and deviation have a dtype of their own")
     return [data, rows, rows][: use.outputs]
 
 
 def _batch_norm(use: Use) -> list[Shape]:
     if use.outputs > 1 or use.attributes.get("training_mode"):
-        raise ValueError("training mode is not known")
+        raise UnruledError("training mode is not known")
     return [use.shape()]
 
 
@@ -264,8 +161,16 @@ def _blocks(grow: bool) -> Rule:
 
 
 _RULES: Mapping[str, Rule] = {
-    "Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "MatMul": _matmul,
-    "MaxPool": _pool, "AveragePool": _pool, "GlobalMaxPool": _global_pool, "GlobalAveragePool": _global_pool,
+    **PRODUCT_SHAPES,
+    **dict.fromkeys((
+        "Relu", "LeakyRelu", "Clip", "Elu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Softplus", "Abs",
+        "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sign", "Erf", "Sin", "Cos", "Not", "Cast",
+        "Identity", "Dropout", "Softmax", "LogSoftmax", "InstanceNormalization", "LRN", "ScatterND", "QuantizeLinear",
+        "DequantizeLinear", "IsNaN", "MeanVarianceNormalization",
+    ), _same),
+    "DynamicQuantizeLinear": lambda use: [use.shape(), (), ()], "Size": lambda use: [()],
+    "STFT": _stft, "MaxPool": _pool, "AveragePool": _pool, "GlobalMaxPool": _global_pool,
+    "GlobalAveragePool": _global_pool,
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Mod", "PRelu", "Sum", "Max", "Min", "Mean", "Equal",
                      "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Where"), _broadcast),
     "Concat": _concat, "Flatten": _flatten, "Reshape": _reshape, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
@@ -279,23 +184,42 @@ _RULES: Mapping[str, Rule] = {
     "ArgMax": _arg, "ArgMin": _arg, "DepthToSpace": _blocks(True), "SpaceToDepth": _blocks(False),
 }  # fmt: skip
 _DTYPES: Mapping[str, str] = {
-    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not"), "bool"),
-    "ArgMax": "int64", "ArgMin": "int64", "Shape": "int64",
+    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not", "IsNaN"),
+                    "bool"),
+    **dict.fromkeys(("ArgMax", "ArgMin", "Shape", "Size"), "int64"), "DynamicQuantizeLinear": "uint8",
+    "ConvInteger": "int32", "MatMulInteger": "int32",
 }  # fmt: skip
+_LIKE: Mapping[str, int] = {  # the input whose dtype is the result's, where it is not the first
+    "Where": 1, "DequantizeLinear": 1, "QLinearConv": 7, "QLinearMatMul": 7, "QuantizeLinear": 2,
+}  # fmt: skip
+_OTHERS: Mapping[str, tuple[str, ...]] = {  # dtypes of outputs beyond the first, where they differ
+    "MaxPool": ("int64",), "DynamicQuantizeLinear": ("float32", "uint8"),
+}  # fmt: skip
+RULED = frozenset(_RULES)
 
 
 def made(kind: str, use: Use, dtype: str = "") -> list[Shaped]:
     """Shape and dtype of every output. ``dtype`` is what an attribute says it is (Cast, ConstantOfShape).
 
-    Raises ValueError, in a few words, for inputs that do not fit together.
+    Raises ValueError, in a few words, for inputs that do not fit together; UnruledError for a kind without a rule, or
+    one that leaves this form of the operator out.
     """
+    if kind not in _RULES:
+        raise UnruledError(f"there is no rule for {kind}")
     try:
-        shapes = _RULES.get(kind, _same)(use)
-    except (IndexError, KeyError, TypeError) as error:
+        shapes = _RULES[kind](use)
+    except (LookupError, ArithmeticError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(f"they are not what the operator takes ({type(error).__name__})") from None
-    if any(size < 1 for shape in shapes for size in shape):
-        raise ValueError("the result is empty")
-    source = use.inputs[1 if kind == "Where" else 0] if use.inputs else None
-    dtype = dtype or _DTYPES.get(kind) or (source.dtype if source else "float32")
-    others = "int64" if kind == "MaxPool" else dtype  # the positions of the maxima
-    return [Shaped(shape, others if i else dtype) for i, shape in enumerate(shapes)]
+    if any(size < 0 for shape in shapes for size in shape):
+        raise ValueError("the result has a negative size")
+    dtype = dtype or _DTYPES.get(kind) or _like(kind, use)
+    others = _OTHERS.get(kind, (dtype,) * len(shapes))
+    return [Shaped(shape, others[i - 1] if i else dtype) for i, shape in enumerate(shapes)]
+
+
+def _like(kind: str, use: Use) -> str:
+    position = _LIKE.get(kind, 0)
+    if kind == "QuantizeLinear" and (len(use.inputs) < 3 or use.attributes.get("output_dtype")):
+        raise UnruledError("its dtype is told by an attribute")
+    source = use.inputs[position] if position < len(use.inputs) else None
+    return source.dtype if source else "float32"

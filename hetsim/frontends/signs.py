@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from hetsim.frontends.onnx_file import Node
+from hetsim.frontends.onnx_nodes import Node
 from hetsim.operators import VIEWS
 from hetsim.workload import Tensor
 

@@ -187,6 +187,10 @@ class Component(ABC, Generic[S]):
     def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
         """The op's numbers in this component's arithmetic. ``inputs`` follow ``op.inputs`` (constants filled in)."""
 
+    def plain(self, op: Op) -> bool:
+        """Whether ``compute`` gives just what `hetsim.numerics.run` gives, so that the engine may put it off."""
+        return False
+
     def bind(self, others: Mapping[str, Component[Any]]) -> None:
         """Called once, when all components of the system are built: look up those that the datasheet names."""
         return None

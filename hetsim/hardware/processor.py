@@ -251,6 +251,9 @@ class Processor(Component[P]):
         """Constants rounded to the part's format, kept for the run, by name and version."""
         return {}
 
+    def plain(self, op: Op) -> bool:
+        return self.sheet.format == "fp32" or is_double(op)
+
     def compute(self, op: Op, inputs: Sequence[Array | None], state: Any, moment: Moment, plan: Plan) -> Outcome:
         """Inputs, constants and outputs are rounded to the format, sums are float32 (or float64, or exact)."""
         return Outcome(computed(op, inputs, self.sheet.format, state, moment.threads))
