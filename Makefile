@@ -61,6 +61,8 @@ bench: $(VENV)/.dev
 
 figures: $(VENV)/.dev
 	@$(BIN)/python tools/readme_figures.py
+	@$(BIN)/python tools/link_figures.py
+	@$(BIN)/python tools/validation_table.py
 
 tables: $(VENV)/.dev
 	@$(BIN)/python tools/file_tables.py

@@ -18,6 +18,13 @@ def test_file_tables_are_up_to_date() -> None:
     assert run.returncode == 0, run.stderr
 
 
+def test_the_table_of_published_and_simulated_figures_is_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "tools" / "validation_table.py"), "--check"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert run.returncode == 0, run.stderr
+
+
 def test_layers_are_those_that_are_enforced() -> None:
     page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \| (`[^|]*)\|([^|]*)\|$", page, re.MULTILINE)
