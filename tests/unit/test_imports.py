@@ -43,7 +43,7 @@ LAYERS: dict[str, tuple[str, str]] = {
 # outside packages and the only places that may import them
 ONLY = {
     "simpy": ("engine/",),
-    "numba": ("kernels.py",),
+    "numba": ("kernels.py", "analog/kernels/"),
     "matplotlib": ("plots/", "report.py"),
     "typer": ("cli.py",),
     "ruamel": ("document.py",),

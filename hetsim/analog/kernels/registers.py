@@ -47,8 +47,8 @@ def _counted(builder: Any, count: Any, sums: list[Any], body: Any) -> list[Any]:
 def add_rows(typing: Any, table: Any, offsets: Any, at: Any, groups: Any, sums: Any, row: Any) -> Any:
     """Add to the 16 rows of ``sums`` from ``row`` on, 64 bytes each, a row of ``table`` for each of ``groups``.
 
-    ``table`` and ``sums`` are contiguous, aligned arrays of float32, int16 or uint16; ``offsets`` uint16, from ``at`` on, are
-    [groups, 16] bytes from the start of the table.
+    ``table`` and ``sums`` are contiguous, aligned arrays of float32, int16 or uint16; ``offsets`` uint16, from
+    ``at`` on, are [groups, 16] bytes from the start of the table.
     """
     whole = types.int64
     single = table.dtype == types.float32

@@ -2,7 +2,8 @@
 
 Loops over 16 lines, written out, are left scalar by Numba, which cannot tell that arrays do not overlap. These
 are LLVM's vectors: one instruction each where a processor has vectors of 64 bytes, a few elsewhere. A strip holds
-singles or whole numbers of 32 bits; the operators ``+ - *`` work on two strips of a kind, ``& | ^ << >>`` on whole ones.
+singles or whole numbers of 32 bits; the operators ``+ - *`` work on two strips of a kind, ``& | ^ << >>`` on whole
+ones.
 What innermost loops read is given by address: counting references to arrays would cost more than the reads.
 """
 
