@@ -55,7 +55,7 @@ def evaluated(op: Op, inputs: Sequence[Array | None], threads: int = 1) -> list[
         results = one(form(op, wires), threads).run(None, feeds)
     except Exception as error:
         try:
-            large = {k: v for k, v in feeds.items() if v.size > TELLING}
+            large = {name: x for name, x in feeds.items() if x.size > TELLING}
             results = told(form(op, wires), feeds, threads).run(None, large)
         except Exception:
             raise failure(op, error) from None

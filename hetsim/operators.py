@@ -97,6 +97,8 @@ RULES: Mapping[str, Rule] = {
                      "Compress", "ConstantOfShape", "EyeLike", "CenterCropPad", "Trilu", "CastLike", "BitCast",
                      *VIEWS), _each(0)),
     "DynamicQuantizeLinear": _each(7),  # smallest, largest, divide, round, add, clip twice
+    "RMSNormalization": _each(4),  # square, sum, times the inverse root, scale
+    "RotaryEmbedding": _each(3), "Swish": _each(5),
     "QuantizeLinear": _each(5), "DequantizeLinear": _each(2),
     **dict.fromkeys(("Relu", "Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round",
                      "Sign", "Erf", "Tanh", "Sin", "Cos", "Not", "Add", "Sub", "Mul", "Div", "Pow", "Mod",

@@ -116,7 +116,9 @@ def _in_own_words(written: Written, inputs: Sequence[str], outputs: Sequence[str
     node.input[:] = inputs[:given]
     node.name = node.doc_string = ""
     fresh = iter(outputs)
-    node.output[:] = [next(fresh) if name else "" for name in node.output]
+    inner = any(attribute.HasField("g") for attribute in node.attribute)  # which onnxruntime wants to give out all
+    spare = [f"{outputs[0]}/spare{i}" if inner else "" for i in range(len(node.output))]
+    node.output[:] = [next(fresh) if name else spare[i] for i, name in enumerate(node.output)]
     bounded(node)
     outer = zip(inputs[first:], written.captured, strict=True)
     return [*(helper.make_node("Identity", [source], [name]) for source, name in outer), node]

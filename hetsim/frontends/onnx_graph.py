@@ -24,7 +24,7 @@ def build(file: OnnxFile, question: Question | int = 1, unsigned: bool = False) 
     asked = Question(question) if isinstance(question, int) else question
     try:
         return _Builder(file, asked, unsigned).graph()
-    except (LookupError, ArithmeticError, TypeError, AttributeError, AssertionError, RuntimeError) as error:
+    except (LookupError, ValueError, ArithmeticError, TypeError, AttributeError, AssertionError, RuntimeError) as error:
         broken = file.broken()
         if not broken:
             raise

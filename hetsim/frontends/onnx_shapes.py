@@ -56,6 +56,8 @@ class Knowledge(Values):
 
     def _take(self, node: Node) -> None:
         """Learn what a node makes: a constant, or a tensor of some shape."""
+        if not any(node.outputs):
+            return  # it makes nothing that anybody could read
         for name in node.reads:
             self.known(name, node)
         branch = self._branch(node)
