@@ -7,6 +7,7 @@ from typing import Any
 
 from hetsim.hardware.component import Moment
 from hetsim.keys import key
+from hetsim.schedulers.trials import Sample
 from hetsim.shaping import Shaping
 from hetsim.system import System
 from hetsim.workload import Graph, Op, Workload
@@ -14,11 +15,11 @@ from hetsim.workload import Graph, Op, Workload
 Pair = tuple[str, str]  # an op and a component, by name
 
 
-def errors(
+def samples(
     workload: Workload, system: System, shaping: Shaping, options: Mapping[Op, Sequence[str]], requests: int,
     seed: int, ideal: bool,
-) -> Mapping[Pair, float]:
-    """Relative root-mean-square error of each op's first output on each component that may run it.
+) -> Mapping[Pair, Sample]:
+    """The error of each op's first output, and the energy, on each component that may run it.
 
     Measured over the first ``requests`` requests, on the devices of the scenario's seed, as they are at t = 0.
     """
@@ -31,7 +32,10 @@ def errors(
                 outputs = bench.compute(shaping.graph((call := program.send(outputs)).graph), call.feeds, request)
         except StopIteration:
             continue
-    return {pair: (off / total) ** 0.5 if total else 0.0 for pair, (off, total) in bench.sums.items()}
+    return {
+        pair: Sample((off / total) ** 0.5 if total else 0.0, joules / count)
+        for pair, (off, total, joules, count) in bench.sums.items()
+    }
 
 
 class _Bench:
@@ -41,7 +45,7 @@ class _Bench:
         self._parts, self._options, self._seed, self._ideal = system.components, options, seed, ideal
         self._states = {name: part.state(key(seed, name)) for name, part in self._parts.items()}
         self._stored = {name: part.residency() for name, part in self._parts.items()}
-        self.sums: dict[Pair, tuple[float, float]] = {}
+        self.sums: dict[Pair, tuple[float, float, float, int]] = {}
 
     def compute(self, graph: Graph, feeds: Mapping[str, Any], request: int) -> Mapping[str, Any]:
         """The graph's outputs, exactly; on the way every op is computed everywhere."""
@@ -62,9 +66,13 @@ class _Bench:
         part = self._parts[name]
         plan = part.plan(op, self._stored[name])
         moment = Moment(0.0, key(self._seed, name, request, "error", op.name), self._ideal)
-        found = part.compute(op, inputs, self._states[name], moment, plan).outputs[0]
+        outcome = part.compute(op, inputs, self._states[name], moment, plan)
         self._stored[name] = plan.after or self._stored[name]
-        off, total = self.sums.get((op.name, name), (0.0, 0.0))
+        off, total, joules, count = self.sums.get((op.name, name), (0.0, 0.0, 0.0, 0))
         wanted = np.asarray(exact, np.float64)
-        square = float(np.square(wanted - found).sum()), float(np.square(wanted).sum())
-        self.sums[op.name, name] = off + square[0], total + square[1]
+        off += float(np.square(wanted - outcome.outputs[0]).sum())
+        total += float(np.square(wanted).sum())
+        for step in plan.steps:
+            measured = outcome.steps.get(step.name)
+            joules += step.count * step.joules if measured is None else measured.joules
+        self.sums[op.name, name] = off, total, joules, count + 1

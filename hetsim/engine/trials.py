@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hetsim.engine.deviation import errors
+from hetsim.engine.deviation import samples
 from hetsim.engine.job import Job
 from hetsim.engine.run import Options, Progress, Run
 from hetsim.engine.summary import energy, latency, metrics
 from hetsim.scenario import Scenario
 from hetsim.schedulers.fixed import Fixed
 from hetsim.schedulers.scheduler import Decision, Scheduler
-from hetsim.schedulers.trials import Places
+from hetsim.schedulers.trials import Places, Sample
 from hetsim.workload import Graph, Workload
 
 
@@ -35,6 +35,7 @@ class Trials:
     def __init__(self, scenario: Scenario, workload: Workload) -> None:
         self._scenario, self._workload = scenario, workload
         self._system = scenario.system()
+        self.components = tuple(self._system.components)
         self._shaping = scenario.shaping(self._system)
         self.graphs: Sequence[Graph] = [self._shaping.graph(graph) for graph in workload.graphs()]
         self._options = Options(self._shaping.pin, self._system)
@@ -69,11 +70,11 @@ class Trials:
         scenario = self._scenario.changed(changes)
         return Trials(scenario, scenario.build_workload())
 
-    def errors(self) -> Mapping[tuple[str, str], float]:
+    def samples(self) -> Mapping[tuple[str, str], Sample]:
         scenario = self._scenario
         requests = scenario.traffic.requests or self._workload.requests
         ideal = scenario.numerics == "ideal"
-        return errors(self._workload, self._system, self._shaping, self._options, requests, scenario.seed, ideal)
+        return samples(self._workload, self._system, self._shaping, self._options, requests, scenario.seed, ideal)
 
     def _run(self, scheduler: Scheduler[Any], requests: int | None, numbers: bool) -> Run:
         scenario, changes = self._scenario, dict[str, Any]()
@@ -99,8 +100,10 @@ def _places(graph: Graph, decisions: Sequence[Decision]) -> Places:
 
 def figures(run: Run) -> Mapping[str, float]:
     """The figures of a run that objectives speak of (`schedulers.objective.FIGURES`)."""
-    makespan, spent, total, scores = run.meter.trace.seconds, latency(run), energy(run)["total"], metrics(run)
+    makespan, spent, scores, joules = run.meter.trace.seconds, latency(run), metrics(run), energy(run)
+    total = joules["total"]
     found = {"makespan": makespan, "energy": total, "energy_delay": makespan * total}
+    found["dynamic_energy"] = total - joules["static"]
     found["throughput"] = len(run.meter.trace.requests) / makespan if makespan else 0.0
     if spent is not None:
         found |= {"latency": spent["mean"], "p50": spent["p50"], "p95": spent["p95"], "p99": spent["p99"]}

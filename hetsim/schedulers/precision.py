@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pydantic import Field
@@ -14,14 +15,15 @@ from hetsim.schedulers.delegation import Delegation, DelegationSheet, named
 from hetsim.schedulers.fixed import Assigned
 from hetsim.schedulers.objective import AnyGoal, Figures, Goal
 from hetsim.schedulers.scheduler import Decision, Job, View, register
-from hetsim.schedulers.trials import Trials
+from hetsim.schedulers.trials import Sample, Trials
 from hetsim.units import Ratio
 
 AXES = ("energy", "latency", "accuracy")
 
 
 class PrecisionSheet(DelegationSheet):
-    """``choices`` are what may be set on the components, by path: ``{imc.adc.bits: [4, 6, 8]}``.
+    """``choices`` are what may be set on the components, by path (``{imc.adc.bits: [4, 6, 8]}``) or, for several alike,
+    by a pattern (``imc*.adc.bits``).
 
     ``calibration`` names the data on which errors and figures are measured (default: the scenario's own);
     ``margin`` is by how much more than is asked for the accuracy on them has to be, since they are a sample.
@@ -59,8 +61,8 @@ class Precision(Delegation[PrecisionSheet]):
     """The placement and the settings that are best for the objective and keep to its bounds, on calibration data.
 
     For each setting the error of every op on every component is measured: the components compute it, on exact
-    inputs, and what they make is held against the exact result. From a starting placement ops then go, the one of
-    the greatest error first, to their most exact component. Each of these placements is simulated with its numbers;
+    inputs, and what they make is held against the exact result. From a starting placement the op of the greatest
+    error then goes to a more exact component, and so on. Each of these placements is simulated with its numbers;
     the best that keeps to all bounds is taken. The device that is measured is the one that runs afterwards.
     """
 
@@ -73,7 +75,7 @@ class Precision(Delegation[PrecisionSheet]):
 
     def prepare(self, trials: Trials) -> Mapping[str, Any]:
         data = {} if self.sheet.calibration is None else {"workload.data": self.sheet.calibration}
-        for settings in self._settings():
+        for settings in self._settings(trials.components):
             changed = trials.changed({**data, **settings})
             for places in self._candidates(changed):
                 figures, _ = changed.of(Assigned(places), numbers=True)
@@ -89,17 +91,22 @@ class Precision(Delegation[PrecisionSheet]):
 
     def _candidates(self, trials: Trials) -> Sequence[Mapping[str, str]]:
         """Placements between those of the policies and those of the least errors, each once."""
-        errors, found = trials.errors(), list[Mapping[str, str]]()
+        samples, found = trials.samples(), list[Mapping[str, str]]()
         for policy in dict.fromkeys((self.sheet.policy, "energy")):
             start = trials.of(named(policy, self.sheet, self.seed))[1].items()
             first = {op.name: name for g, p in start for op, name in zip(g.ops, p.components, strict=True)}
-            found += [places for places in _chain(first, errors) if places not in found]
+            found += [places for places in _chain(first, samples) if places not in found]
         return found
 
-    def _settings(self) -> Iterator[Mapping[str, Any]]:
-        paths = [f"system.components.{path}" for path in self.sheet.choices]
+    def _settings(self, components: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """Every combination of the choices; of a pattern all components that match are set alike."""
         for values in itertools.product(*self.sheet.choices.values()):
-            yield dict(zip(paths, values, strict=True))
+            settings = {}
+            for path, value in zip(self.sheet.choices, values, strict=True):
+                pattern, _, rest = path.partition(".")
+                for name in [name for name in components if fnmatchcase(name, pattern)]:
+                    settings[f"system.components.{name}.{rest}"] = value
+            yield settings
 
     def _score(self, alternative: Alternative) -> tuple[float, float]:
         """What the objective makes of it, with the margin taken off its accuracy."""
@@ -132,15 +139,20 @@ class Precision(Delegation[PrecisionSheet]):
         return lines + ["precision: no alternative keeps to all bounds"] * self._missed
 
 
-def _chain(first: Mapping[str, str], errors: Mapping[tuple[str, str], float]) -> Iterator[Mapping[str, str]]:
-    """From a placement, op by op in order of falling error, to that of the least errors."""
+def _chain(first: Mapping[str, str], samples: Mapping[tuple[str, str], Sample]) -> Iterator[Mapping[str, str]]:
+    """From a placement to ever more exact ones: the op of the greatest error goes to the component of the least energy
+    among those on which its error is less than half, until no op has such a component."""
     places = dict(first)
     yield dict(places)
-    exact = {}
-    for op, at in first.items():
-        best = min((error, name != at, name) for (other, name), error in errors.items() if other == op)
-        if best[0] < errors[op, at]:
-            exact[op] = best[2]
-    for op in sorted(exact, key=lambda op: -errors[op, first[op]]):
-        places[op] = exact[op]
-        yield dict(places)
+    while True:
+        for op in sorted(places, key=lambda op: -samples[op, places[op]].error):
+            better = [
+                (sample.joules, sample.error, name) for (other, name), sample in samples.items()
+                if other == op and sample.error < samples[op, places[op]].error / 2
+            ]  # fmt: skip
+            if better:
+                places[op] = min(better)[2]
+                yield dict(places)
+                break
+        else:
+            return

@@ -34,8 +34,9 @@ class Search(Delegation[SearchSheet]):
     """Simulated annealing [Kirkpatrick 1983] from another policy's schedule, judged by simulating the scenario itself.
 
     A step moves an op to another component, or to another turn; a worse schedule is kept now and then, ever more
-    seldom, and in the end the best is taken. Nothing is left out that the engine knows of, such as links on which
-    transfers wait, or streaming. Chance comes from the seed.
+    seldom, and in the end the best is taken, if it is better than the other policy itself. Every request is placed
+    alike. Nothing is left out that the engine knows of, such as links on which transfers wait, or streaming. Chance
+    comes from the seed.
     """
 
     kind, sheet_type, prepares = "search", SearchSheet, True
@@ -50,8 +51,8 @@ class Search(Delegation[SearchSheet]):
         goal, draw, count = self.sheet.objective, Random(key(self.seed, "search")), self.sheet.trials
         requests, numbers = self.sheet.requests, "accuracy" in goal.figures
         self._start, here = trials.of(self.policy, requests=requests, numbers=numbers)
-        at = best = goal.score(self._start, self._start)
-        self._best, self._found = self._start, here
+        best, self._best = goal.score(self._start, self._start), self._start
+        at = goal.score(trials.placed(here, requests=requests, numbers=numbers), self._start)
         movable = [(graph, op) for graph in here for op in range(len(graph.ops))]
         for trial in range(count):
             graph, op = movable[draw.randrange(len(movable))]

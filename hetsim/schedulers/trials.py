@@ -18,6 +18,13 @@ class Places(NamedTuple):
     order: Sequence[int]
 
 
+class Sample(NamedTuple):
+    """Relative root-mean-square error of an op's output on a component, and joules without moving data."""
+
+    error: float
+    joules: float
+
+
 class Trials(Protocol):
     """Runs of the scenario, for policies that find out beforehand what is good.
 
@@ -28,6 +35,10 @@ class Trials(Protocol):
     @property
     def graphs(self) -> Sequence[Graph]:
         """The graphs that the workload may emit, as they are run."""
+
+    @property
+    def components(self) -> Sequence[str]:
+        """All components, in the order of the scenario."""
 
     def options(self, graph: Graph, op: int) -> Sequence[str]:
         """Components that may run an op of a graph."""
@@ -40,8 +51,8 @@ class Trials(Protocol):
     def changed(self, changes: Mapping[str, Any]) -> Trials:
         """Trials of the same question with other values, by path in the scenario; its graphs are others."""
 
-    def errors(self) -> Mapping[tuple[str, str], float]:
-        """Relative root-mean-square error of each op's output on each component, both by name, on exact inputs."""
+    def samples(self) -> Mapping[tuple[str, str], Sample]:
+        """What each op comes to on each component, both by name, when it is computed there on exact inputs."""
 
     def placed(
         self, places: Mapping[Graph, Places], *, requests: int | None = None, numbers: bool = False
