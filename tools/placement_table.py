@@ -178,8 +178,8 @@ def main(check: bool) -> int:
         return int(bool(off) or old.keys() - fresh.keys() != set())
     bodies = {"table": "\n\n".join(table(name) for name in SCENARIOS), "precision": "\n".join(precision())}
     for mark, body in bodies.items():
-        marked = re.compile(rf"(<!-- {mark} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        text = marked.sub(lambda m, body=body: m[1] + body + m[2], text)
+        marked = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = marked.sub(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
     PAGE.write_text(text, encoding="utf-8")
     pictures()
     return 0

@@ -35,7 +35,7 @@ class Batches:
 
     def add(self, member: Member) -> None:
         """A request asks for a graph."""
-        if self._size == 1 or self._workload.joined([member.call.graph] * 2) is None:
+        if self._workload.joined([member.call.graph] * 2) is None:
             self._due([member])
             return
         self._members.append(member)
@@ -69,10 +69,12 @@ def joined(workload: Workload, members: Sequence[Member]) -> Call:
     return Call(graph, {name: np.concatenate([m.call.feeds[name] for m in members]) for name in names})
 
 
-def parted(outputs: Mapping[str, Array], graphs: Sequence[Graph]) -> Sequence[Mapping[str, Array]]:
+def parted(
+    outputs: Mapping[str, Array] | None, graphs: Sequence[Graph]
+) -> Sequence[Mapping[str, Array] | None]:
     """Each one's share of what graphs that ran as one have made."""
-    if len(graphs) == 1:
-        return [outputs]
+    if outputs is None or len(graphs) == 1:
+        return [outputs] * len(graphs)
     shares, first = [], dict.fromkeys(outputs, 0)
     for graph in graphs:
         sizes = {tensor.name: tensor.shape[0] for tensor in graph.outputs}

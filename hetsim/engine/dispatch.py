@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from hetsim.engine.clock import Clock
 from hetsim.engine.faults import early, failed, listed, nonsense, stalled
-from hetsim.engine.holds import Hold
 from hetsim.engine.job import DONE, HOST, STARTED, WAITING, Job
 from hetsim.engine.lanes import Roads
 from hetsim.engine.meter import Meter
@@ -16,6 +15,7 @@ from hetsim.engine.mover import Mover
 from hetsim.engine.numbers import Numbers
 from hetsim.engine.outlook import Outlook
 from hetsim.engine.ports import Port
+from hetsim.engine.queues import Queues
 from hetsim.engine.recipe import Recipe
 from hetsim.engine.stream import arrivals, paced
 from hetsim.schedulers.scheduler import Decision, Scheduler, View
@@ -43,7 +43,7 @@ class Dispatcher:
         self._mover = Mover(clock, roads, meter, self._arrived)
         self._view = cast(View, outlook)  # whose jobs are the engine's own
         self._host = system.host
-        self._holds: dict[str, Hold] = {}
+        self._queues = Queues(outlook.capacity, self._granted)
         self._ports = {
             name: Port(name, rate, clock) for c in system.components.values() for name, rate in c.ports().items()
         }
@@ -104,8 +104,8 @@ class Dispatcher:
             for name in recipe.holds:
                 self._outlook.given[name] = self._outlook.given.get(name, 0) + 1
         if ordered:
-            job.ordered[i] = True
-            for hold in recipe.places or self._places(recipe):
+            job.ordered[i], job.starts[i] = True, start
+            for hold in recipe.places or self._queues.places(recipe):
                 hold.expect(start, job, i)
         missing = 0
         for p, t in shape.inputs[i]:
@@ -128,14 +128,6 @@ class Dispatcher:
         if not missing:
             self._ready(job, i, now)
 
-    def _places(self, recipe: Recipe) -> tuple[Hold, ...]:
-        """The resources that a recipe holds, looked up once."""
-        for name in recipe.holds:
-            if name not in self._holds:
-                self._holds[name] = Hold(name, self._outlook.capacity(name))
-        recipe.places = tuple(self._holds[name] for name in recipe.holds)
-        return recipe.places
-
     # --- feeding ---
 
     def _released(self, event: Any) -> None:
@@ -157,34 +149,7 @@ class Dispatcher:
 
     def _ready(self, job: Job, i: int, now: int) -> None:
         job.ready[i] = now
-        self._acquire(job, i, 0, now)
-
-    def _acquire(self, job: Job, i: int, position: int, now: int) -> None:
-        """Take the op's holds one after the other in a fixed order, so that no two ops wait for each other."""
-        recipe = job.recipes[i]
-        places = recipe.places or self._places(recipe)
-        spare = None
-        while position < len(places):
-            hold = places[position]
-            if not hold.claim(job, i, position):
-                return
-            if hold.users < hold.capacity and (hold.ripe or hold.waiting):
-                spare = hold  # a place is left for the next in order
-            position += 1
-        self._granted(job, i, now)
-        if spare is not None:
-            self._wake(spare, now)
-
-    def _release(self, recipe: Recipe, now: int) -> None:
-        for hold in recipe.places:
-            hold.users -= 1
-        for hold in recipe.places:
-            if hold.ripe or hold.waiting:
-                self._wake(hold, now)
-
-    def _wake(self, hold: Hold, now: int) -> None:
-        while (claim := hold.next()) is not None:
-            self._acquire(claim[0], claim[1], claim[2] + 1, now)
+        self._queues.acquire(job, i, now)
 
     def _granted(self, job: Job, i: int, now: int) -> None:
         """All holds are there. Plan again if what is stored changed meanwhile; wait for the first chunk."""
@@ -193,13 +158,11 @@ class Dispatcher:
             op, component = job.graph.ops[i], recipe.component
             fresh = self._outlook.recipe(op, component, self._resident[component])
             job.recipes[i] = fresh
+            self._queues.places(fresh)
             if fresh.holds != recipe.holds:
-                job.ordered[i] = False
-                self._release(recipe, now)
-                self._acquire(job, i, 0, now)
+                self._queues.exchange(job, i, recipe, fresh, now)
                 return
             recipe = fresh
-            self._places(recipe)
         fed = arrivals(job, i) if recipe.streams else None
         if fed is not None and fed[0] > now:
             self._clock.alarm(fed[0] - now, self._begin, (job, i, fed))
@@ -275,7 +238,7 @@ class Dispatcher:
         if self._numbers is not None:
             self._numbers.read(job, i)
         self._push(job, i, now)
-        self._release(recipe, now)
+        self._queues.release(recipe.places, now)
         if self._late:
             for name in recipe.holds:
                 self._outlook.given[name] -= 1

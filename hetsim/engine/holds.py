@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hetsim.engine.job import Job
 
-Claim = tuple["Job", int, int]  # a job, its op, and how many of the op's holds it has already
+Claim = tuple["Job", int]  # a job, and its op
 
 
 class Hold:
@@ -18,7 +18,8 @@ class Hold:
 
     Ops whose scheduler fixed an order (`expect`) are granted in order of their planned start, and of those as they
     were decided, even when a later one is ready first; the others take places as they come, a lower rank first.
-    ``ripe`` are ordered ops that wait for their turn, ``waiting`` the others.
+    ``ripe`` are ordered ops that wait for their turn, ``waiting`` the others. An op that needs several resources
+    takes all of them or none: nobody waits for a turn with places that others need.
     """
 
     __slots__ = ("_expected", "_turns", "capacity", "name", "ripe", "users", "waiting")
@@ -35,23 +36,43 @@ class Hold:
         self._turns += 1
         heapq.heappush(self._expected, (start, self._turns, job.run, op))
 
-    def claim(self, job: Job, op: int, position: int) -> bool:
-        """Take a place now (True) or queue for one."""
+    def open(self, job: Job, op: int) -> bool:
+        """Whether there is a place for the op, and it is its turn."""
+        if self.users >= self.capacity:
+            return False
         if job.ordered[op]:
-            if self.users < self.capacity and self._expected[0][2:] == (job.run, op):
-                heapq.heappop(self._expected)
-                self.users += 1
-                return True
-            self.ripe[job.run, op] = (job, op, position)
+            return self._expected[0][2:] == (job.run, op)
+        return not self.waiting
+
+    def take(self, job: Job, op: int) -> None:
+        """Take a place that is `open`."""
+        if job.ordered[op]:
+            heapq.heappop(self._expected)
+        self.users += 1
+
+    def queue(self, job: Job, op: int) -> None:
+        """Wait for a place."""
+        if job.ordered[op]:
+            self.ripe[job.run, op] = (job, op)
+            return
+        waiting = self.waiting
+        if waiting and waiting[-1][0].rank > job.rank:
+            waiting.insert(bisect_right(waiting, job.rank, key=_rank), (job, op))
         else:
-            if self.users < self.capacity and not self.waiting:
+            waiting.append((job, op))
+
+    def claim(self, job: Job, op: int) -> bool:
+        """Take a place now (True) or queue for one."""
+        if self.users < self.capacity:
+            if job.ordered[op]:
+                if self._expected[0][2:] == (job.run, op):
+                    heapq.heappop(self._expected)
+                    self.users += 1
+                    return True
+            elif not self.waiting:
                 self.users += 1
                 return True
-            waiting = self.waiting
-            if waiting and waiting[-1][0].rank > job.rank:
-                waiting.insert(bisect_right(waiting, job.rank, key=_rank), (job, op, position))
-            else:
-                waiting.append((job, op, position))
+        self.queue(job, op)
         return False
 
     def next(self) -> Claim | None:
@@ -67,6 +88,12 @@ class Hold:
         if claim is not None:
             self.users += 1
         return claim
+
+    def back(self, job: Job, op: int) -> None:
+        """Give a place back that was granted, with the turn: the op still comes first here."""
+        self.users -= 1
+        if job.ordered[op]:
+            heapq.heappush(self._expected, (job.starts[op], 0, job.run, op))
 
 
 def _rank(claim: Claim) -> tuple[int, int]:

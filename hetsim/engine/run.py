@@ -20,7 +20,7 @@ from hetsim.placement import Pin, pinned
 from hetsim.schedulers.scheduler import FOREVER, Scheduler
 from hetsim.system import System
 from hetsim.units import ticks
-from hetsim.workload import Graph, Op, Program, Workload
+from hetsim.workload import Call, Graph, Op, Program, Workload
 
 if TYPE_CHECKING:
     from hetsim.scenario import Scenario
@@ -64,7 +64,10 @@ class Run:
         self._shapes: dict[Graph, Shape] = {}
         self._programs: dict[int, tuple[Program, int, list[int]]] = {}
         size, wait = self.scheduler.gather()
-        self._batches = Batches(self.clock, self.workload, size, ticks(wait), self._submit)
+        self._batches = None
+        if size > 1:
+            self._batches = Batches(self.clock, self.workload, size, ticks(wait), self._submit_joined)
+        self._urgent = scenario.traffic.deadline is not None or scenario.traffic.priority != 0
         self._members: dict[int, Sequence[Member]] = {}  # by run
         self._jobs = 0
 
@@ -125,45 +128,54 @@ class Run:
         except StopIteration as stop:
             self._end(request, stop.value)
             return
-        state[1] += 1
-        self._batches.add(Member(request, call, state[1] - 1))  # a graph without ops is done before this returns
+        state[1] += 1  # first: a graph without ops is done before this returns
+        if self._batches is None:
+            self._submit(request, call, state[1] - 1)
+        else:
+            self._batches.add(Member(request, call, state[1] - 1))
 
-    def _submit(self, members: Sequence[Member]) -> None:
+    def _submit_joined(self, members: Sequence[Member]) -> None:
         """Run the calls of some requests as one."""
-        call, (request, _, number) = joined(self.workload, members), members[0]
+        self._submit(members[0].request, joined(self.workload, members), members[0].number, members)
+
+    def _submit(self, request: int, call: Call, number: int, members: Sequence[Member] = ()) -> None:
         shape = self._shapes.get(call.graph)
         if shape is None:
             shape = self._shapes[call.graph] = Shape(self._shaping.graph(call.graph), len(self._shapes))
             self.meter.graph(shape)
-        deadline, priority = self._urgency(members)
-        job = Job(self._jobs, request, number, shape, self.clock.now, deadline, priority)
-        self._members[job.run] = members
+        job = Job(self._jobs, request, number, shape, self.clock.now)
+        if self._urgent:
+            job.deadline, job.priority = self._urgency([m.request for m in members] or [request])
+        if members:
+            self._members[job.run] = members
         self._jobs += 1
         if self.numbers is not None:
             job.feed(call)
         self.dispatcher.admit(job)
 
-    def _urgency(self, members: Sequence[Member]) -> tuple[int, int]:
+    def _urgency(self, requests: Sequence[int]) -> tuple[int, int]:
         """The earliest deadline, in ticks, and the highest priority of some requests."""
         traffic = self.scenario.traffic
-        if traffic.deadline is None and not traffic.priority:
-            return FOREVER, 0
-        dues = [(self._programs[m.request][1], traffic.due(m.request)) for m in members]
+        dues = [(self._programs[request][1], traffic.due(request)) for request in requests]
         deadline = min([FOREVER if due is None else arrival + ticks(due) for arrival, due in dues])
-        return deadline, max([traffic.urgency(m.request) for m in members])
+        return deadline, max([traffic.urgency(request) for request in requests])
 
     def _finished(self, job: Job) -> None:
         """A graph is done: note it, and hand its outputs to the programs."""
-        members = self._members.pop(job.run)
         self.meter.call(job, self.clock.now)
-        shares: Sequence[Mapping[str, Any] | None] = [None] * len(members)
-        if self.numbers is not None:
-            shares = parted(self.numbers.returned(job), [member.call.graph for member in members])
-        for member, share in zip(members, shares, strict=True):
-            state = self._programs[member.request][2]
-            if state[0] < 0:
-                state[0] = job.start
-            self._resume(member.request, share)
+        outputs = None if self.numbers is None else self.numbers.returned(job)
+        if job.run not in self._members:
+            self._answer(job.request, job, outputs)
+            return
+        members = self._members.pop(job.run)
+        for member, share in zip(members, parted(outputs, [m.call.graph for m in members]), strict=True):
+            self._answer(member.request, job, share)
+
+    def _answer(self, request: int, job: Job, outputs: Mapping[str, Any] | None) -> None:
+        state = self._programs[request][2]
+        if state[0] < 0:
+            state[0] = job.start
+        self._resume(request, outputs)
 
     def _end(self, request: int, answer: Any) -> None:
         _, arrival, state = self._programs.pop(request)

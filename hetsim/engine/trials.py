@@ -13,7 +13,7 @@ from hetsim.scenario import Scenario
 from hetsim.schedulers.fixed import Fixed
 from hetsim.schedulers.scheduler import Decision, Scheduler
 from hetsim.schedulers.trials import Places, Sample
-from hetsim.workload import Graph, Workload
+from hetsim.workload import Graph, Op, Workload
 
 
 def prepared(scenario: Scenario, progress: Progress | None = None) -> Run:
@@ -71,10 +71,18 @@ class Trials:
         return Trials(scenario, scenario.build_workload())
 
     def samples(self) -> Mapping[tuple[str, str], Sample]:
+        """Without numbers there are no errors."""
         scenario = self._scenario
+        if scenario.numerics == "none":
+            return {(op.name, n): Sample(0.0, self._joules(op, n)) for g in self.graphs for op in g.ops
+                    for n in self._options[op]}  # fmt: skip
         requests = scenario.traffic.requests or self._workload.requests
         ideal = scenario.numerics == "ideal"
         return samples(self._workload, self._system, self._shaping, self._options, requests, scenario.seed, ideal)
+
+    def _joules(self, op: Op, name: str) -> float:
+        part = self._system.components[name]
+        return sum(step.count * step.joules for step in part.plan(op, part.residency()).steps)
 
     def _run(self, scheduler: Scheduler[Any], requests: int | None, numbers: bool) -> Run:
         scenario, changes = self._scenario, dict[str, Any]()

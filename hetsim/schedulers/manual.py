@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from hetsim.errors import InputError, did_you_mean
 from hetsim.schedulers.fixed import appended_in_order
-from hetsim.schedulers.scheduler import Decision, Job, Scheduler, TimeSheet, View, register
+from hetsim.schedulers.scheduler import Decision, Job, Scheduler, TimeSheet, View, appended, register
 from hetsim.schedulers.trials import Places
 from hetsim.workload import Graph
 
 
 class ManualSheet(TimeSheet):
-    """``schedule`` lists for each component the ops that it runs, in order."""
+    """``schedule`` lists for each component the ops that it runs, in order. Without one, ops go in the graph's order
+    where they end first, as a schedule to begin with."""
 
-    schedule: Mapping[str, tuple[str, ...]] = Field(min_length=1)
+    schedule: Mapping[str, tuple[str, ...]] = {}
 
     @model_validator(mode="after")
     def _once(self) -> Self:
@@ -38,12 +39,14 @@ class Manual(Scheduler[ManualSheet]):
         self._places: dict[Graph, Places] = {}
 
     def arrived(self, job: Job, view: View) -> Iterator[Decision]:
+        if not self.sheet.schedule:
+            return
         if job.graph not in self._places:
             self._places[job.graph] = Places(self._components(job, view), self._order(job.graph))
-        return appended_in_order(job, self._places[job.graph], view)
+        yield from appended_in_order(job, self._places[job.graph], view)
 
     def placeable(self, job: Job, op: int, view: View) -> Decision:
-        raise AssertionError("every op is placed when its graph arrives")
+        return appended(job, op, view)._replace(ordered=True)
 
     def _components(self, job: Job, view: View) -> list[str]:
         """Where the schedule has each op."""

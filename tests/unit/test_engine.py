@@ -146,9 +146,9 @@ def test_ordered_ops_keep_their_turn() -> None:
     hold, first, second = Hold("core", 1), Job(1), Job(2)
     hold.expect(5, first, 0)  # type: ignore[arg-type]
     hold.expect(9, second, 0)  # type: ignore[arg-type]
-    assert not hold.claim(second, 0, 0)  # type: ignore[arg-type]
+    assert not hold.claim(second, 0)  # type: ignore[arg-type]
     assert hold.next() is None
-    assert hold.claim(first, 0, 0)  # type: ignore[arg-type]
+    assert hold.claim(first, 0)  # type: ignore[arg-type]
     hold.users -= 1
     claim = hold.next()
     assert claim is not None and claim[0].run == 2
