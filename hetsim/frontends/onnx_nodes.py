@@ -96,7 +96,7 @@ def attribute(found: Fields) -> tuple[str, Any]:
     if kind == 2:
         return name, signed(integer(found.get(3)))
     if kind == 3:
-        return name, text(found.get(4))
+        return name, text(found.get(4), "replace")  # which may be any bytes
     if kind == 4:
         return name, Stored(message((found.get(5) or [0])[-1]))
     if kind == 5:
@@ -107,7 +107,7 @@ def attribute(found: Fields) -> tuple[str, Any]:
         return name, tuple(integers(found.get(8, [])))
     if kind == 10:
         return name, tuple(Subgraph(message(value)) for value in found.get(11, []))
-    return name, tuple(text([value]) for value in found.get(9, []))
+    return name, tuple(text([value], "replace") for value in found.get(9, []))
 
 
 class Subgraph:

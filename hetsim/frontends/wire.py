@@ -87,10 +87,10 @@ def floats(values: list[Value]) -> list[float]:
     return [number for (number,) in struct.iter_unpack("<f", packed)]
 
 
-def text(values: list[Value] | None) -> str:
-    """A string field, empty when it is not there."""
+def text(values: list[Value] | None, errors: str = "strict") -> str:
+    """A string field, empty when it is not there. ValueError for bytes that are no text, or as ``errors`` says."""
     value = values[-1] if values else b""
-    return "" if isinstance(value, int) else bytes(value).decode(errors="replace")
+    return "" if isinstance(value, int) else bytes(value).decode(errors=errors)
 
 
 def messages(values: list[Value] | None) -> list[Fields]:
