@@ -102,7 +102,7 @@ class Crossbar:
             raise ValueError(f"weights must be a matrix of finite numbers, found shape {matrix.shape}")
         scheme, device = sheet.scheme, sheet.device
         tiling = sheet.tiling(*matrix.shape)
-        codes, scale = weights_to_codes(matrix, sheet.code_levels(scheme), sheet.an_code or 1)
+        codes, scale = weights_to_codes(matrix, sheet.code_levels(scheme), sheet.an_code or 1, sheet.headroom)
         codes = tiling.spread(codes)
         asked = levels_to_conductances(codes_to_levels(codes, scheme), scheme, device.g_min, device.g_max)
         target = device.nearest(asked)

@@ -117,15 +117,17 @@ def _blocks(rows: int) -> list[slice]:
     return [slice(top, top + _ROWS) for top in range(0, rows, _ROWS)]
 
 
-def weights_to_codes(weights: Array, levels: int, multiple: int = 1) -> tuple[Array, float]:
+def weights_to_codes(
+    weights: Array, levels: int, multiple: int = 1, headroom: float = 1.0
+) -> tuple[Array, float]:
     """Signed integer codes of a matrix, from -(levels - 1) to levels - 1, and the weight of one code.
 
-    One scale for the whole matrix: its largest magnitude becomes the highest code. Numbers too small for a scale
-    that is a normal float count as zeros. Codes are times ``multiple``, and each worth so much less.
+    One scale for the whole matrix: ``headroom`` times its largest magnitude becomes the highest code. Numbers too small
+    for a scale that is a normal float count as zeros. Codes are times ``multiple``, and each worth so much less.
     """
     import numpy as np
 
-    scale = float(np.max(np.abs(weights), initial=0.0)) / (levels - 1)
+    scale = headroom * float(np.max(np.abs(weights), initial=0.0)) / (levels - 1)
     scale = scale if scale >= np.finfo(np.float64).tiny else 1.0
     codes = np.empty(weights.shape, np.int16)
     for rows in _blocks(len(weights)):

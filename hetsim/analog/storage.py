@@ -21,7 +21,8 @@ class Storage(Facts):
     ``arrays``: the second of several arrays stores what the first, as read back, lacks, at a scale of its own, and so
     on; their outputs are added up [Song 2024]. ``replicas`` of the matrix take turns with the vectors. ``an_code``:
     weights are stored times this odd number A, so that a sum that is no multiple of A shows an error, and the likeliest
-    one is taken off [Feinberg 2018].
+    one is taken off [Feinberg 2018]. ``headroom``: how many times the largest weight the cells' range holds, for
+    weights that grow where they are stored.
     """
 
     weight_bits: int | None = Field(default=None, ge=2, le=MOST_BITS)
@@ -31,6 +32,7 @@ class Storage(Facts):
     arrays: int = Field(default=1, ge=1)
     replicas: int = Field(default=1, ge=1)
     an_code: int | None = Field(default=None, ge=3)
+    headroom: float = Field(default=1.0, ge=1)
 
     def tops(self, levels: int, encoding: Encoding) -> tuple[int, ...]:
         """Largest digit of each slice on a device of so many ``levels``; ValueError for a plan that cannot hold the

@@ -87,6 +87,12 @@ class Response(Facts):
     device: Ratio = Field(default=0.0, ge=0)
     bounds: tuple[Conductance, Conductance] | None = None
 
+    def law(self, window: tuple[float, float]) -> tuple[float, ...]:
+        """Bounds, step and saturation up and down, and the share by which each pulse varies; 0 down for cells that
+        have no pulses down. ``window`` stands in for bounds that are not given."""
+        down = (0.0, 0.0) if self.down is None else (self.down.step, self.down.saturation)
+        return (*(self.bounds or window), self.up.step, self.up.saturation, *down, self.cycle)
+
     def after(self, g: Array, up: Array, factor: Array | float, normals: Array, window: tuple[float, float]) -> Array:
         """Siemens of cells ``g`` after one pulse each, ``up`` or down; ``factor`` is the cell's, ``normals`` the
         pulse's own. Arrays of one shape; the result stays within the bounds, by default those of ``window``."""
