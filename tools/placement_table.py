@@ -44,7 +44,7 @@ def _fits(kind: str, scenario: hetsim.Scenario) -> bool:
     return kind != "precision" or scenario.numerics != "none"
 
 
-def settings(name: str, kind: str) -> dict[str, Any]:
+def settings(kind: str) -> dict[str, Any]:
     """A policy's scheduler block; accuracy is asked for on calibration data."""
     return {"kind": kind, **MORE.get(kind, {})}
 
@@ -85,7 +85,7 @@ def rows(name: str) -> Iterator[Row]:
     for title, block in alone(scenario).items():
         yield row(name, title, block)
     for kind in kinds(scenario):
-        yield row(name, f"`{kind}`", settings(name, kind))
+        yield row(name, f"`{kind}`", settings(kind))
 
 
 def table(name: str) -> str:

@@ -13,13 +13,15 @@ from hypothesis import given, settings
 
 import hetsim
 from hetsim.engine.run import Run
+from hetsim.engine.trials import prepared
 from hetsim.schedulers.scheduler import Decision, scheduler_kinds
 from hetsim.units import TICK, quantity, ticks
 from tests.taskgraphs import Tasks, fft, gaussian_elimination, layered, montage, names, sample, scenario, weighted
 
 KINDS = tuple(kind for kind in scheduler_kinds() if kind != "optimal" or importlib.util.find_spec("ortools"))
 # these let the op that is ready first go first, or the most urgent one of those that wait
-UNORDERED = {"edf", "greedy", "load_balance", "priority", "round_robin", "whole", "work_stealing"}
+UNORDERED = {"edf", "greedy", "load_balance", "precision", "priority", "round_robin", "whole", "work_stealing"}
+BRIEFLY: dict[str, dict[str, Any]] = {"optimal": {"time_limit": "1 s"}, "search": {"trials": 30}}
 PROVABLE = 15  # tasks
 
 
@@ -54,8 +56,8 @@ GRAPHS = few()
 def played(kind: str, graph: str) -> tuple[dict[str, Span], list[Decision], Run]:
     """What a policy decided for one of the graphs, and what happened."""
     tasks, processors = GRAPHS[graph]
-    more = {"time_limit": "1 s"} if kind == "optimal" else {}
-    run = Run(hetsim.load(scenario(tasks, processors, kind, **more)))
+    more = BRIEFLY.get(kind, {})
+    run = prepared(hetsim.load(scenario(tasks, processors, kind, **more)))
     decisions: list[Decision] = []
     place = run.dispatcher.place
 
@@ -115,7 +117,7 @@ def test_no_policy_beats_the_lower_bound(graph: str) -> None:
 def test_pins_are_kept(kind: str) -> None:
     tasks, processors = GRAPHS["random"]
     pin = {"t1*": "P2", "t3": ["P1", "P3"]}
-    result = hetsim.simulate(hetsim.load(scenario(tasks, processors, kind, pin=pin)))
+    result = hetsim.simulate(hetsim.load(scenario(tasks, processors, kind, pin=pin, **BRIEFLY.get(kind, {}))))
     for name, parts in result.document["assignments"].items():
         if name.startswith("t1"):
             assert parts == ["P2"]
@@ -128,7 +130,7 @@ def test_a_stream_of_copies_is_served(kind: str) -> None:
     """Copies arrive while others run: all end, and no two ops are at one place at one time."""
     tasks, processors = GRAPHS["random"]
     traffic = {"kind": "trace", "times": ["0 s", "100 us", "100 us", "450 us"]}
-    raw = {**scenario(tasks, processors, kind), "traffic": traffic}
+    raw = {**scenario(tasks, processors, kind, **BRIEFLY.get(kind, {})), "traffic": traffic}
     result = hetsim.simulate(hetsim.load(raw))
     spans = result.trace.spans
     assert result.document["requests"] == 4 and len(spans) == 4 * len(tasks)
