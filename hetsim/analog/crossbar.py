@@ -104,9 +104,10 @@ class Crossbar:
         inputs = np.asarray(x, dtype=np.float32)
         if inputs.ndim != 2 or len(inputs) == 0 or inputs.shape[1] != self.tiling.rows:
             raise ValueError(f"vectors of {self.tiling.rows} numbers are expected, found shape {inputs.shape}")
-        if not np.isfinite(inputs).all():
+        lowest, highest = inputs.min(), inputs.max()
+        if not np.isfinite([lowest, highest]).all():
             raise ValueError("inputs must be finite numbers")
-        negative = bool((inputs < 0).any())
+        negative = bool(lowest < 0)
         signed = negative if signed is None else signed
         if negative and not signed:
             raise ValueError("unsigned inputs are expected, found negative numbers")

@@ -23,7 +23,7 @@ def quantised(inputs: Single, bits: int) -> tuple[Codes, Single]:
     """
     scale = np.abs(inputs).max(axis=1, initial=0) / np.float32(2**bits - 1)
     scale = np.where(scale >= np.finfo(np.float32).tiny, scale, np.float32(1.0))
-    return np.rint(inputs / scale[:, None]).astype(np.int16), scale
+    return np.rint(inputs * (1 / scale)[:, None]).astype(np.int16), scale
 
 
 def applied(codes: Codes, step: Pass) -> Single:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.noise import pair
+from hetsim.analog.kernels.noise import derived, pair
 from hetsim.analog.kernels.strips import (
-    add_scaled, counted, floor, least, load, magnitude, most, read, root, spread, spread_whole,
+    add_scaled, counted, floor, least, load, magnitude, most, read, root, scaled, spread, spread_whole, write,
 )  # fmt: skip
+from hetsim.analog.lines import LANES
 
 _f32, _i32 = np.float32, np.int32
 
@@ -39,7 +40,7 @@ def _bent(u: Any, bow: int, top: Any) -> Any:
 
 @inlined()
 def convert(
-    sums: Any, spreads: Any, places: Any, rows: Any, drive: Any, tile: Any, line: int, seed: Any, out: int
+    sums: Any, spreads: Any, places: Any, rows: Any, drive: Any, tile: Any, line: int, seed: Any, strip: int, out: int
 ) -> Any:
     """All conversions of a vector at a tile and a strip of lines, added to the float64 at address ``out``.
 
@@ -57,7 +58,7 @@ def convert(
         u = load(sums, places[0] + i * rows[0]) * read(tile[0] + 4 * line)
         if spreads.shape[0] > 0:
             if i & 1 == 0:
-                square, cosine, sine = pair(seed, i >> 1)
+                square, cosine, sine = pair(derived(seed, strip), i >> 1)
             variance = load(spreads, places[1] + i * rows[1])
             u = root(square * variance) * (sine if i & 1 else cosine) * read(tile[2] + 4 * line) + u
         if tile[3] != 0:
@@ -79,9 +80,12 @@ def fold(lines: Any, v: int, shares: Any, scale: Any, out: Any) -> None:
 
     The first of ``shares`` is 1. What is added up stays in ``lines``.
     """
-    apart = lines.shape[1] // shares.shape[0]
+    apart, count = lines.shape[1] // shares.shape[0], out.shape[1]
     for k in range(1, shares.shape[0]):
         for j in range(apart):
             lines[v, j] += shares[k] * lines[v, k * apart + j]
-    for j in range(out.shape[1]):
+    start, to = lines.ctypes.data + 8 * v * lines.shape[1], out.ctypes.data + v * out.strides[0]
+    for j in range(0, count - LANES + 1, LANES):
+        write(scaled(start + 8 * j, scale), to + 4 * j)
+    for j in range(count // LANES * LANES, count):
         out[v, j] = _f32(scale * lines[v, j])

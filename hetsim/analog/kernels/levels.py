@@ -69,7 +69,7 @@ def _convert_panel(
                     saved += weighted(sample * sample, tile[5] + 8 * line) / np.float64(passes[i].top) ** 2
             clipped = clipped + convert(
                 sums, spreads, (at, at), (row, row), coding, tile, line,
-                derived(seeds[first + v], strip + line // LANES), out + 8 * (v * width + line),
+                seeds[first + v], strip + line // LANES, out + 8 * (v * width + line),
             )  # fmt: skip
     return clipped, saved
 

@@ -113,7 +113,7 @@ def _convert_all(
                         _combine(spreads, places[1], rows[1], passes, _f32(4.0))
                 clipped = clipped + convert(
                     sums, spreads, places, rows, coding, tile, line + lane,
-                    derived(seeds[m], strip + lane // LANES), out + 8 * (m * width + line + lane),
+                    seeds[m], strip + lane // LANES, out + 8 * (m * width + line + lane),
                 )  # fmt: skip
     return total(clipped), saved
 

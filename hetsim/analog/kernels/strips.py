@@ -247,6 +247,29 @@ def read(typing: Any, place: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def write(typing: Any, strip: Any, place: Any) -> Any:
+    """Write singles as float32 to an address."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        builder.store(arguments[0], _at(builder, arguments[1], _FLOATS), align=4)
+        return context.get_dummy_value()
+
+    return types.void(strip, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def scaled(typing: Any, place: Any, scale: Any) -> Any:
+    """Sixteen float64 at an address, times ``scale``, as singles."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        values = builder.load(_at(builder, arguments[0], _DOUBLES), align=8)
+        product = builder.fmul(values, alike(builder, arguments[1], _DOUBLES))
+        return builder.fptrunc(product, _FLOATS)
+
+    return SINGLE(types.int64, types.float64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def add_scaled(typing: Any, strip: Any, scale: Any, place: Any) -> Any:
     """Add singles, times the float64 at address ``scale``, to the float64 at address ``place``."""
 
