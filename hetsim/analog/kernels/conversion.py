@@ -83,17 +83,19 @@ def convert(
 
 
 @compiled()
-def fold(lines: Any, v: int, shares: Any, scale: Any, out: Any) -> None:
-    """Add up the lines of each output, a B/L-th of ``lines`` [V, B] apart: ``out`` [V, outputs] float32.
+def fold(lines: Any, shares: Any, scale: Any, out: Any) -> None:
+    """Add up the lines of each output, a B/L-th of ``lines`` [M, B] apart, each vector's times ``scale`` float64 [M]:
+    ``out`` float32 [M, outputs].
 
     The first of ``shares`` is 1. What is added up stays in ``lines``.
     """
     apart, count = lines.shape[1] // shares.shape[0], out.shape[1]
-    for k in range(1, shares.shape[0]):
-        for j in range(apart):
-            lines[v, j] += shares[k] * lines[v, k * apart + j]
-    start, to = lines.ctypes.data + 8 * v * lines.shape[1], out.ctypes.data + v * out.strides[0]
-    for j in range(0, count - LANES + 1, LANES):
-        write(scaled(start + 8 * j, scale), to + 4 * j)
-    for j in range(count // LANES * LANES, count):
-        out[v, j] = _f32(scale * lines[v, j])
+    start, to = lines.ctypes.data, out.ctypes.data
+    for m in range(len(scale)):
+        for k in range(1, shares.shape[0]):
+            for j in range(apart):
+                lines[m, j] += shares[k] * lines[m, k * apart + j]
+        for j in range(0, count - LANES + 1, LANES):
+            write(scaled(start + 8 * (m * lines.shape[1] + j), scale[m]), to + m * out.strides[0] + 4 * j)
+        for j in range(count // LANES * LANES, count):
+            out[m, j] = _f32(scale[m] * lines[m, j])

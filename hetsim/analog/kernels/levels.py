@@ -128,6 +128,5 @@ def read_levels(
                     (r * lines.signals.shape[1] + block) * strips, sums, spreads, output,
                 )  # fmt: skip
                 clipped, saved = clipped + clips, saved + square
-            for m in range(vectors):
-                fold(output[:vectors], m, lines.shares, scale[begin + m], out[begin:, start : start + count])
+            fold(output, lines.shares, scale[begin : begin + vectors], out[begin:, start : start + count])
     return clipped, saved

@@ -154,6 +154,5 @@ def read_pulses(
                         output,
                     )  # fmt: skip
                     clipped, saved = clipped + clips, saved + square
-        for m in range(len(scale)):
-            fold(output, m, lines.shares, scale[m], out[:, start : start + count])
+        fold(output, lines.shares, scale, out[:, start : start + count])
     return clipped, saved
