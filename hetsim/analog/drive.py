@@ -25,7 +25,7 @@ def quantised(inputs: Single, bits: int, unit: float | None = None) -> tuple[Cod
         return inputs.astype(np.int16), np.full(len(inputs), unit, np.float32)
     scale = np.abs(inputs).max(axis=1, initial=0) / np.float32(2**bits - 1)
     scale = np.where(scale >= np.finfo(np.float32).tiny, scale, np.float32(1.0))
-    return np.rint(inputs / scale[:, None]).astype(np.int16), scale
+    return np.rint(inputs * (1 / scale)[:, None]).astype(np.int16), scale
 
 
 def applied(codes: Codes, step: Pass) -> Single:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import gcd
+from math import gcd, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -174,7 +174,7 @@ def _fixed(variances: Single) -> tuple[NDArray[Any], Single]:
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """An array that starts on a cache line: vectors that straddle two lines take twice as long to load."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = prod(shape) * np.dtype(dtype).itemsize
     raw = np.empty(size + LINE, np.uint8)
     start = -raw.ctypes.data % LINE
     return np.asarray(raw[start : start + size].view(dtype).reshape(shape))

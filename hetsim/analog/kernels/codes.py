@@ -13,7 +13,7 @@ from hetsim.analog.kernels.strips import load_words, spread_whole, store_short
 from hetsim.analog.lines import GROUP, LANES, LINE
 
 _f32, _i16, _i32, _u32 = np.float32, np.int16, np.int32, np.uint32
-_TINY = np.finfo(np.float32).tiny
+_TINY, _MOST = np.finfo(np.float32).tiny, 2**31 - 1
 
 
 @compiled()
@@ -32,9 +32,9 @@ def quantise(x: Any, top: Any, codes: Any, scale: Any) -> None:
         for k in range(x.shape[1]):  # floats without their sign are in the order of their bits
             largest = max(largest, bits[m, k] & _i32(0x7FFFFFFF))
         unit = _unit(np.int32(largest).view(np.float32), top)
-        scale[m] = unit
+        scale[m], inverse = unit, _f32(1.0) / unit
         for k in range(x.shape[1]):
-            codes[m, k] = _i16(_i32(np.rint(x[m, k] / unit)))
+            codes[m, k] = _i16(_i32(np.rint(x[m, k] * inverse)))
 
 
 @compiled()
@@ -61,8 +61,8 @@ def _peaks(peak: Any, shape: Any, y: int, x: int, out: Any) -> None:
 
 
 @compiled()
-def _fill(image: Any, shape: Any, y: int, x: int, scale: Any, codes: Any, first: int) -> None:
-    """Codes of a run of windows: columns from ``first`` on of ``codes`` int16 [K, M]."""
+def _fill(image: Any, shape: Any, y: int, x: int, inverse: Any, codes: Any, first: int) -> None:
+    """Codes of a run of windows: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``: of their scales."""
     kernel, stride, before, dilation = shape
     k = 0
     for c in range(image.shape[0]):
@@ -70,19 +70,19 @@ def _fill(image: Any, shape: Any, y: int, x: int, scale: Any, codes: Any, first:
             line = y * stride[0] - before[0] + i * dilation[0]
             for j in range(kernel[1]):
                 shift = j * dilation[1] - before[1]
-                low, high = _inside(x, len(scale), stride[1], shift, image.shape[2])
+                low, high = _inside(x, len(inverse), stride[1], shift, image.shape[2])
                 if not 0 <= line < image.shape[1]:
-                    low = high = x + len(scale)
-                codes[k, first : first + low - x] = 0
-                codes[k, first + high - x : first + len(scale)] = 0
-                if stride[1] == 1:
-                    for p in range(low, high):
-                        codes[k, first + p - x] = _i16(np.rint(image[c, line, p + shift] / scale[p - x]))
+                    low = high = x
+                run = codes[k, first : first + len(inverse)]
+                run[: low - x], run[high - x :] = 0, 0
+                inner, units, jump = run[low - x : high - x], inverse[low - x : high - x], stride[1]
+                source = image[c, line % image.shape[1], low * jump + shift :]
+                if jump == 1:
+                    for p in range(len(inner)):
+                        inner[p] = _i16(_i32(np.rint(source[p] * units[p])))
                 else:
-                    for p in range(low, high):
-                        codes[k, first + p - x] = _i16(
-                            np.rint(image[c, line, p * stride[1] + shift] / scale[p - x])
-                        )
+                    for p in range(len(inner)):
+                        inner[p] = _i16(_i32(np.rint(source[p * jump] * units[p])))
                 k += 1
 
 
@@ -96,7 +96,7 @@ def quantise_windows(
     ``shape``: kernel, strides, padding before and dilations, of rows and columns each; ``size``: windows in a column
     and in a row of an image.
     """
-    done = 0
+    done, inverse = 0, np.empty(size[1], np.float32)
     while done < len(scale):
         line, x = divmod(begin + done, size[1])
         image, y = divmod(line, size[0])
@@ -105,7 +105,8 @@ def quantise_windows(
         _peaks(peaks[image], shape, y, x, units)
         for p in range(count):
             units[p] = _unit(units[p], top)
-        _fill(images[image], shape, y, x, units, codes, done)
+            inverse[p] = _f32(1.0) / units[p]
+        _fill(images[image], shape, y, x, inverse[:count], codes, done)
         done += count
 
 
@@ -125,25 +126,38 @@ def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -
 
     Passes of one bit are counted together, as the first.
     """
-    serial = True
+    serial, gathered = True, np.zeros(codes.shape[1], np.int32)
     for i in range(passes.shape[0]):
         serial &= passes[i].top == 1
     for i in range(passes.shape[0]):
         first, top = _i32(passes[i].first), _i32(passes[i].top)
         if passes[i].sign != passes[0].sign or (serial and i > 0):
             continue  # each magnitude meets the passes of its own sign only
+        most = 15 if serial else top * top if amplitude else top
         for a in range(codes.shape[0]):
-            total = np.int64(0)
-            for b in range(codes.shape[1]):
-                magnitude = abs(_i32(codes[a, b]))
-                part = _ones(magnitude) if serial else (magnitude >> first) & top
-                applied = part * part if amplitude and not serial else part
-                if across:
-                    total += applied
-                else:
-                    driven[i, b] += applied
+            _gather(codes[a], first, top, serial, amplitude, gathered)
             if across:
-                driven[i, a] += total
+                driven[i, a] += gathered.sum()
+                gathered[:] = 0
+            elif a == codes.shape[0] - 1 or (a + 2) * most > _MOST:
+                for k in range(len(gathered)):
+                    driven[i, k] += gathered[k]
+                gathered[:] = 0
+
+
+@compiled()
+def _gather(codes: Any, first: Any, top: Any, serial: bool, amplitude: bool, gathered: Any) -> None:
+    """Add to ``gathered`` int32 what a row of ``codes`` applies in a pass; see `count`."""
+    if serial:
+        for k in range(len(codes)):
+            gathered[k] += _ones(abs(_i32(codes[k])))
+    elif amplitude:
+        for k in range(len(codes)):
+            part = (abs(_i32(codes[k])) >> first) & top
+            gathered[k] += part * part
+    else:
+        for k in range(len(codes)):
+            gathered[k] += (abs(_i32(codes[k])) >> first) & top
 
 
 @compiled()

@@ -7,20 +7,11 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.noise import pair
+from hetsim.analog.kernels.noise import derived, pair
 from hetsim.analog.kernels.strips import (
-    add_scaled,
-    counted,
-    floor,
-    least,
-    load,
-    magnitude,
-    most,
-    read,
-    root,
-    spread,
-    spread_whole,
+    add_scaled, counted, every, floor, least, magnitude, most, read, root, scaled, spread, spread_whole, write,
 )  # fmt: skip
+from hetsim.analog.lines import LANES
 
 _f32, _i32 = np.float32, np.int32
 
@@ -40,42 +31,50 @@ def _figures(array: Any, r: int, block: int) -> int:
     return array.ctypes.data + (r * array.shape[1] + block) * width * array.itemsize if width > 0 else 0
 
 
+@compiled()
+def coding_of(drive: Any) -> Any:
+    """What `convert` wants of a read's passes: the address of their codes' weights, their number, the lowest and the
+    highest code, and whether a sum of all passes may be no float32."""
+    return drive.weights.ctypes.data, len(drive.weights), drive.limits[0], drive.limits[1], drive.long
+
+
 @inlined()
 def _bent(u: Any, bow: int, top: Any) -> Any:
     """A converter's transfer: samples in codes with the bow of their size, a parabola on each side of zero."""
     share = most(least(u * spread(_f32(1.0) / top), spread(_f32(1.0))), spread(_f32(-1.0)))
-    return u + (share - share * magnitude(share)) * read(bow) * spread(_f32(4.0))
+    return u + (share - share * magnitude(share)) * read(bow, _f32) * spread(_f32(4.0))
 
 
 @inlined()
 def convert(
-    sums: Any, spreads: Any, places: Any, rows: Any, drive: Any, tile: Any, line: int, seed: Any, out: int
-) -> Any:
+    places: Any, rows: Any, sum_type: Any, spread_type: Any, coding: Any, tile: Any, line: int, seed: Any, strip: int,
+    out: int,
+) -> Any:  # fmt: skip
     """All conversions of a vector at a tile and a strip of lines, added to the float64 at address ``out``.
 
-    Samples, and variances ``spreads`` (without rows: no noise), of the passes stand ``rows`` apart from indices
-    ``places`` on. ``drive``: weights and limits of codes, and whether a sum of all passes may be no float32.
+    Samples and variances of the passes, of the two types, are ``rows`` bytes apart from the addresses ``places`` on
+    (0: no noise). ``coding``: see `coding_of`.
     ``tile``: addresses of the lines' codes per unit of signal, offsets plus a half, codes per root of a unit of
     variance, bows and gains, of which the strip's are the ``line``-th and following. Returns how many conversions
     clipped in each lane.
     """
-    weights, limits, long = drive
-    low, high = spread(limits[0]), spread(limits[1])
+    weights, passes, bottom, top, long = coding
+    low, high = spread(bottom), spread(top)
     clipped, found = spread_whole(_i32(0)), spread(_f32(0.0))
     square, cosine, sine = found, found, found
-    for i in range(len(weights)):
-        u = load(sums, places[0] + i * rows[0]) * read(tile[0] + 4 * line)
-        if spreads.shape[0] > 0:
+    for i in range(passes):
+        u = read(places[0] + i * rows[0], sum_type) * read(tile[0] + 4 * line, _f32)
+        if places[1] != 0:
             if i & 1 == 0:
-                square, cosine, sine = pair(seed, i >> 1)
-            variance = load(spreads, places[1] + i * rows[1])
-            u = root(square * variance) * (sine if i & 1 else cosine) * read(tile[2] + 4 * line) + u
+                square, cosine, sine = pair(derived(seed, strip), i >> 1)
+            variance = read(places[1] + i * rows[1], spread_type)
+            u = root(square * variance) * (sine if i & 1 else cosine) * read(tile[2] + 4 * line, _f32) + u
         if tile[3] != 0:
-            u = _bent(u, tile[3] + 4 * line, limits[1])
-        code = floor(u + read(tile[1] + 4 * line))
+            u = _bent(u, tile[3] + 4 * line, top)
+        code = floor(u + read(tile[1] + 4 * line, _f32))
         bounded = least(most(code, low), high)
         clipped = counted(clipped, code, bounded)
-        found = bounded * spread(weights[i]) + found
+        found = bounded * every(weights + 4 * i) + found
         if long:
             add_scaled(found, tile[4] + 8 * line, out)
             found = spread(_f32(0.0))
@@ -84,14 +83,19 @@ def convert(
 
 
 @compiled()
-def fold(lines: Any, v: int, shares: Any, scale: Any, out: Any) -> None:
-    """Add up the lines of each output, a B/L-th of ``lines`` [V, B] apart: ``out`` [V, outputs] float32.
+def fold(lines: Any, shares: Any, scale: Any, out: Any) -> None:
+    """Add up the lines of each output, a B/L-th of ``lines`` [M, B] apart, each vector's times ``scale`` float64 [M]:
+    ``out`` float32 [M, outputs].
 
     The first of ``shares`` is 1. What is added up stays in ``lines``.
     """
-    apart = lines.shape[1] // shares.shape[0]
-    for k in range(1, shares.shape[0]):
-        for j in range(apart):
-            lines[v, j] += shares[k] * lines[v, k * apart + j]
-    for j in range(out.shape[1]):
-        out[v, j] = _f32(scale * lines[v, j])
+    apart, count = lines.shape[1] // shares.shape[0], out.shape[1]
+    start, to = lines.ctypes.data, out.ctypes.data
+    for m in range(len(scale)):
+        for k in range(1, shares.shape[0]):
+            for j in range(apart):
+                lines[m, j] += shares[k] * lines[m, k * apart + j]
+        for j in range(0, count - LANES + 1, LANES):
+            write(scaled(start + 8 * (m * lines.shape[1] + j), scale[m]), to + m * out.strides[0] + 4 * j)
+        for j in range(count // LANES * LANES, count):
+            out[m, j] = _f32(scale[m] * lines[m, j])

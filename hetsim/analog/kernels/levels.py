@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.kernels.conversion import convert, fold, tile_of
+from hetsim.analog.kernels.compiled import compiled, inlined
+from hetsim.analog.kernels.conversion import coding_of, convert, fold, tile_of
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import PANEL, WIDE, multiply_block, multiply_strip
 from hetsim.analog.kernels.strips import load, spread_whole, total, weighted
@@ -34,32 +34,33 @@ def _apply(codes: Any, corner: Any, size: Any, step: Any, values: Any, squares: 
                 square[b] = value[b] * value[b]
 
 
-@compiled()
-def _multiply(values: Any, strides: Any, count: int, rows: Any, out: Any) -> None:
-    """Products of six vectors with ``rows`` [K, B]: ``out`` [6, B].
+@inlined()
+def _multiply(values: Any, strides: Any, count: int, rows: Any, sums: Any, to: int) -> None:
+    """Products of six vectors with ``rows`` [K, B]: ``sums`` [6, B] from index ``to`` on.
 
     ``strides``: index of the first number in memory, and how far vectors and their numbers are apart.
     """
     at, apart, step = strides
     width = rows.shape[1]
     if WIDE and width == BLOCK:
-        multiply_block(values, at, apart, step, count, rows, 0, width, out, 0, width)
+        multiply_block(values, at, apart, step, count, rows, 0, width, sums, to, width)
     else:
         for line in range(0, width, LANES):
-            multiply_strip(values, at, apart, step, count, rows, line, width, out, line, width)
+            multiply_strip(values, at, apart, step, count, rows, line, width, sums, to + line, width)
 
 
-@compiled()
+@inlined()
 def _convert_panel(
-    sums: Any, spreads: Any, drive: Any, tile: Any, seeds: Any, strip: int, first: int, vectors: int, out: int
-) -> tuple[Any, float]:
+    sums: Any, spreads: Any, passes: Any, coding: Any, tile: Any, seeds: Any, strip: int, first: int, vectors: int,
+    out: int,
+) -> tuple[Any, float]:  # fmt: skip
     """All conversions of up to six vectors at a block of a tile's lines, added to the float64 at address ``out``.
 
     ``sums`` and variances ``spreads`` [passes, 6, B]. Returns how many conversions clipped in each lane, and
     the squares of the signals weighted by the power that they save.
     """
     clipped, saved, width = spread_whole(_i32(0)), 0.0, sums.shape[2]
-    passes, coding = drive.passes, (drive.weights, (drive.limits[0], drive.limits[1]), drive.long)
+    start, noise = sums.ctypes.data, spreads.ctypes.data if spreads.shape[0] > 0 else 0
     for v in range(vectors):
         for line in range(0, width, LANES):
             at, row = v * width + line, PANEL * width
@@ -68,8 +69,8 @@ def _convert_panel(
                     sample = load(sums, at + i * row)
                     saved += weighted(sample * sample, tile[5] + 8 * line) / np.float64(passes[i].top) ** 2
             clipped = clipped + convert(
-                sums, spreads, (at, at), (row, row), coding, tile, line,
-                derived(seeds[first + v], strip + line // LANES), out + 8 * (v * width + line),
+                (start + 4 * at, noise + 4 * at if noise != 0 else 0), (4 * row, 4 * row), sums.dtype, spreads.dtype,
+                coding, tile, line, seeds[first + v], strip + line // LANES, out + 8 * (v * width + line),
             )  # fmt: skip
     return clipped, saved
 
@@ -82,16 +83,18 @@ def _read_tile(
     """Products of all vectors with a block of a tile's lines, added to ``output`` [V, B]; see `read_levels`."""
     apart, step = (1, values.shape[2]) if across else (values.shape[2], 1)
     clipped, saved, size, width = spread_whole(_i32(0)), 0.0, values.shape[1] * values.shape[2], output.shape[1]
+    passes, coding = drive.passes, coding_of(drive)
     for m in range(0, vectors, PANEL):
         start = m * apart + column * step
-        for i in range(len(drive.weights)):
+        for i in range(passes.shape[0]):
             strides = (i * size + start, apart, step)
-            _multiply(values, strides, height, signals, sums[i])
+            _multiply(values, strides, height, signals, sums, i * PANEL * width)
             if variances.shape[0] > 0:
-                _multiply(squared, strides, height, variances, spreads[i])
+                _multiply(squared, strides, height, variances, spreads, i * PANEL * width)
         clips, square = _convert_panel(
-            sums, spreads, drive, tile, seeds, strip, m, min(PANEL, vectors - m), output.ctypes.data + 8 * m * width
-        )
+            sums, spreads, passes, coding, tile, seeds, strip, m, min(PANEL, vectors - m),
+            output.ctypes.data + 8 * m * width,
+        )  # fmt: skip
         clipped, saved = clipped + clips, saved + square
     return total(clipped), saved
 
@@ -125,6 +128,5 @@ def read_levels(
                     (r * lines.signals.shape[1] + block) * strips, sums, spreads, output,
                 )  # fmt: skip
                 clipped, saved = clipped + clips, saved + square
-            for m in range(vectors):
-                fold(output[:vectors], m, lines.shares, scale[begin + m], out[begin:, start : start + count])
+            fold(output, lines.shares, scale[begin : begin + vectors], out[begin:, start : start + count])
     return clipped, saved

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.kernels.conversion import convert, fold, tile_of
+from hetsim.analog.kernels.conversion import coding_of, convert, fold, tile_of
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import SLOTS, add_rows
 from hetsim.analog.kernels.strips import add_lines, load, spread, spread_whole, store, total, weighted
-from hetsim.analog.lines import GROUP, LANES
+from hetsim.analog.lines import GROUP, LANES, LINE
 
 _f32, _i32 = np.float32, np.int32
 DEPTH = 8  # groups whose tables are kept together: 32 KiB
@@ -96,24 +96,26 @@ def _convert_all(
     apart, size = order
     clipped, saved, width, out = spread_whole(_i32(0)), 0.0, output.shape[1], output.ctypes.data
     passes, lanes, wide = drive.passes, sums.shape[1], spreads.shape[1]
-    coding = (drive.weights, (drive.limits[0], drive.limits[1]), drive.long)
-    joint, rows = False, (apart * lanes, apart * wide)
+    coding = coding_of(drive)
+    joint, size_of = False, (sums.itemsize, spreads.itemsize)
+    start, noise = sums.ctypes.data, spreads.ctypes.data if spreads.shape[0] > 0 else 0
     for i in range(passes.shape[0]):
         joint |= passes[i].end - passes[i].begin > 1 or passes[i].apart != 0
     for first in range(0, len(seeds), apart):
         for m in range(first, min(first + apart, len(seeds))):
             slot = first // apart * size + m - first
             for lane in range(0, lanes, LANES):
-                places = (slot * lanes + lane, slot * wide + half + lane)
+                at, of = slot * lanes + lane, slot * wide + half + lane
                 if tile[5] != 0:
-                    saved += _squares(sums, places[0], rows[0], passes, tile[5] + 8 * (line + lane))
+                    saved += _squares(sums, at, apart * lanes, passes, tile[5] + 8 * (line + lane))
                 if joint:
-                    _combine(sums, places[0], rows[0], passes, _f32(2.0))
-                    if spreads.shape[0] > 0:
-                        _combine(spreads, places[1], rows[1], passes, _f32(4.0))
+                    _combine(sums, at, apart * lanes, passes, _f32(2.0))
+                    if noise != 0:
+                        _combine(spreads, of, apart * wide, passes, _f32(4.0))
+                places = (start + at * size_of[0], noise + of * size_of[1] if noise != 0 else 0)
                 clipped = clipped + convert(
-                    sums, spreads, places, rows, coding, tile, line + lane,
-                    derived(seeds[m], strip + lane // LANES), out + 8 * (m * width + line + lane),
+                    places, (LINE * apart, LINE * apart), sums.dtype, spreads.dtype, coding, tile, line + lane,
+                    seeds[m], strip + lane // LANES, out + 8 * (m * width + line + lane),
                 )  # fmt: skip
     return total(clipped), saved
 
@@ -152,6 +154,5 @@ def read_pulses(
                         output,
                     )  # fmt: skip
                     clipped, saved = clipped + clips, saved + square
-        for m in range(len(scale)):
-            fold(output, m, lines.shares, scale[m], out[:, start : start + count])
+        fold(output, lines.shares, scale, out[:, start : start + count])
     return clipped, saved

@@ -178,18 +178,24 @@ def total(typing: Any, x: Any) -> Any:
     return types.int64(x), emit
 
 
+def _loaded(builder: Any, place: Callable[[Any], Any], number: Any) -> Any:
+    """Sixteen numbers of a Numba type as singles; ``place`` gives their address as a pointer to a vector."""
+    if number == types.float32:
+        return builder.load(place(_FLOATS), align=4)
+    short = ir.VectorType(ir.IntType(16), LANES)
+    wider = builder.sext if number.signed else builder.zext
+    return builder.sitofp(wider(builder.load(place(short), align=2), _INTS), _FLOATS)
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def load(typing: Any, array: Any, at: Any) -> Any:
     """Sixteen numbers of a float32, int16 or uint16 array from index ``at`` on, as singles."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        kind = _FLOATS if array.dtype == types.float32 else ir.VectorType(ir.IntType(16), LANES)
-        size = array.dtype.bitwidth // 8
-        values = builder.load(address(context, builder, found.args[0], *arguments, kind), align=size)
-        if kind == _FLOATS:
-            return values
-        wider = builder.sext if array.dtype.signed else builder.zext
-        return builder.sitofp(wider(values, _INTS), _FLOATS)
+        def place(kind: Any) -> Any:
+            return address(context, builder, found.args[0], *arguments, kind)
+
+        return _loaded(builder, place, array.dtype)
 
     return SINGLE(array, types.int64), emit
 
@@ -238,13 +244,46 @@ def _at(builder: Any, place: Any, kind: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def read(typing: Any, place: Any) -> Any:
-    """Sixteen float32 at an address."""
+def read(typing: Any, place: Any, dtype: Any) -> Any:
+    """Sixteen numbers of a type (float32, int16, uint16) at an address, as singles."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        return builder.load(_at(builder, arguments[0], _FLOATS), align=4)
+        return _loaded(builder, lambda kind: _at(builder, arguments[0], kind), dtype.dtype)
+
+    return SINGLE(types.int64, dtype), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def every(typing: Any, place: Any) -> Any:
+    """A strip whose lanes are all the float32 at an address."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        return alike(builder, builder.load(_at(builder, arguments[0], ir.FloatType())), _FLOATS)
 
     return SINGLE(types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def write(typing: Any, strip: Any, place: Any) -> Any:
+    """Write singles as float32 to an address."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        builder.store(arguments[0], _at(builder, arguments[1], _FLOATS), align=4)
+        return context.get_dummy_value()
+
+    return types.void(strip, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def scaled(typing: Any, place: Any, scale: Any) -> Any:
+    """Sixteen float64 at an address, times ``scale``, as singles."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        values = builder.load(_at(builder, arguments[0], _DOUBLES), align=8)
+        product = builder.fmul(values, alike(builder, arguments[1], _DOUBLES))
+        return builder.fptrunc(product, _FLOATS)
+
+    return SINGLE(types.int64, types.float64), emit
 
 
 @intrinsic  # type: ignore[untyped-decorator]
