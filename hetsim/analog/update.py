@@ -81,7 +81,8 @@ def outer(
     scheme: Scheme = "parallel",
     length: int = 31,
 ) -> Updated:
-    """Add ``rate`` times the outer products of ``x`` [B, K] and ``d`` [B, N] to the stored weights, at ``time`` seconds,
+    """Add ``rate`` times the outer products of ``x`` [B, K] and ``d`` [B, N] to the stored weights, at ``time``
+    seconds,
     one sample after the other.
 
     ``parallel``: rows and columns send random trains of ``length`` pulses at once, and a cell is pulsed where two
@@ -139,7 +140,7 @@ def _coincidences(rows: Doubles, columns: Doubles, strength: float, length: int,
         balance = np.nan_to_num(np.sqrt(wide / tall), posinf=0.0)
         odds = abs(rows) * each * balance, abs(columns) * each * np.nan_to_num(1 / balance, posinf=0.0)
     trains = [_bits(numbers.random((len(p), length, p.shape[1])) < p[:, None]) for p in odds]
-    return np.bitwise_count(trains[0][:, :, None] & trains[1][:, None, :])
+    return np.asarray(np.bitwise_count(trains[0][:, :, None] & trains[1][:, None, :]))
 
 
 def _bits(trains: NDArray[np.bool_]) -> Counts:

@@ -1,4 +1,4 @@
-"""Pulses of updates in place: one cell after the other, each pulse by the soft-bounds law where the last one left it."""
+"""Pulses of updates in place: cell after cell, each pulse by the soft-bounds law where the last one left it."""
 
 from __future__ import annotations
 
@@ -45,9 +45,8 @@ def pulse_cells(counts: Any, x: Any, d: Any, law: Any, factor: Any, seed: Any, c
                     if count == 0:
                         continue
                     up = ((x[b, k] > 0) == (d[b, n] > 0)) == (p == 0)
-                    if fall == 0.0:
-                        if not up:
-                            continue
+                    if fall == 0.0 and not up:
+                        continue
                     for _ in range(count):
                         place_in = (g - low) / span
                         change = rise * (1.0 - bend_up * place_in)
