@@ -82,8 +82,7 @@ def outer(
     length: int = 31,
 ) -> Updated:
     """Add ``rate`` times the outer products of ``x`` [B, K] and ``d`` [B, N] to the stored weights, at ``time``
-    seconds,
-    one sample after the other.
+    seconds, one sample after the other.
 
     ``parallel``: rows and columns send random trains of ``length`` pulses at once, and a cell is pulsed where two
     coincide, so that it gets ``rate |x| |d|`` on average [Gokmen 2016]. ``row_serial``: row after row, each cell gets

@@ -9,7 +9,19 @@ import numpy as np
 from hetsim.analog.kernels.compiled import compiled, inlined
 from hetsim.analog.kernels.noise import derived, pair
 from hetsim.analog.kernels.strips import (
-    add_scaled, counted, every, floor, least, magnitude, most, read, root, scaled, spread, spread_whole, write,
+    add_scaled,
+    counted,
+    every,
+    floor,
+    least,
+    magnitude,
+    most,
+    read,
+    root,
+    scaled,
+    spread,
+    spread_whole,
+    write,
 )  # fmt: skip
 from hetsim.analog.lines import LANES
 

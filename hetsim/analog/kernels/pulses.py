@@ -131,7 +131,8 @@ def read_pulses(
     and the slots that these take. ``heights``: rows of each tile down. ``lines``: see `hetsim.analog.lines`,
     ``drive``: `hetsim.analog.drive`. ``blocks`` int64 [n, 3]: number of a block, its first output and
     its number of outputs. ``scale`` float64 [M]. ``key`` uint64 and ``first``, the index of the first vector,
-    decide the noise. ``room``: scratch, see `hetsim.analog.readout`. Returns how many conversions clipped, and the signals' squares weighted by ``lines.power``.
+    decide the noise. ``room``: scratch, see `hetsim.analog.readout`. Returns how many
+    conversions clipped, and the signals' squares weighted by ``lines.power``.
     """
     tables, sums, spread_tables, spreads, output, seeds = room
     clipped, saved, width, noise = 0, 0.0, lines.signals.shape[3], lines.variances.shape[2] > 0
