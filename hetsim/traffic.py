@@ -10,8 +10,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StrictInt,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -19,6 +21,10 @@ from pydantic import (
 from hetsim.units import Frequency, Time
 
 Limit = Annotated[Time, Field(gt=0)]
+
+
+def _one_or_several(value: Any) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
 
 
 class _Requests(BaseModel):
@@ -34,8 +40,14 @@ class _Requests(BaseModel):
 
     requests: Annotated[StrictInt, Field(ge=1)] | None = None
     queue: Annotated[StrictInt, Field(ge=1)] | None = None
-    deadline: Limit | Annotated[tuple[Limit, ...], Field(min_length=1)] | None = None
-    priority: StrictInt | Annotated[tuple[StrictInt, ...], Field(min_length=1)] = 0
+    deadline: Annotated[
+        Annotated[Limit, Tag("one")] | Annotated[tuple[Limit, ...], Field(min_length=1), Tag("several")],
+        Discriminator(_one_or_several),
+    ] | None = None
+    priority: Annotated[
+        Annotated[StrictInt, Tag("one")] | Annotated[tuple[StrictInt, ...], Field(min_length=1), Tag("several")],
+        Discriminator(_one_or_several),
+    ] = 0
 
     def due(self, request: int) -> float | None:
         """Seconds after its arrival at which a request is due, None without a deadline."""

@@ -121,6 +121,7 @@ def _default(entry: Schema) -> str:
 def _value(entry: Schema, whole: Schema) -> str:
     """What may stand there, in words."""
     options = [part for part in entry.get("anyOf", entry.get("oneOf", [entry])) if part.get("type") != "null"]
+    options = [inner for part in options for inner in part.get("oneOf", [part])]
     return " or ".join(dict.fromkeys(_one(part, whole) for part in options))
 
 

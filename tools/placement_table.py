@@ -113,7 +113,7 @@ def written(text: str) -> Mapping[tuple[str, str], Row]:
     for line in text.splitlines():
         if line.startswith("### "):
             name = line[4:]
-        elif line.startswith("| ") and not line.startswith("| |"):
+        elif name and line.startswith("| ") and not line.startswith("| |"):
             cells = tuple(cell.strip() for cell in line.strip().strip("|").split("|"))
             found[name, cells[0]] = cells
     return found

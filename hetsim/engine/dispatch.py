@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any, cast
 
 from hetsim.engine.clock import Clock
@@ -61,7 +60,11 @@ class Dispatcher:
             job.ready[i] = job.arrival + wait
         scheduler = self._scheduler
         self._late, job.rank = scheduler.late, scheduler.rank(job)
-        for decision in listed(scheduler, lambda: scheduler.arrived(job, self._view)):
+        try:
+            decisions = scheduler.arrived(job, self._view)
+        except Exception as error:  # whatever a policy does wrong
+            raise failed(scheduler, error) from error
+        for decision in listed(scheduler, decisions) if decisions else ():
             self.place(job, decision)
         if self._late:
             self._open(job, job.shape.sources)
@@ -77,12 +80,15 @@ class Dispatcher:
 
     def _open(self, job: Job, ops: Iterable[int]) -> None:
         """Ops have all they read from: ask a late policy for them, and then what else it will place."""
-        scheduler, view = self._scheduler, self._view
+        scheduler = self._scheduler
         for i in [i for i in ops if job.placed[i] is None]:
-            for decision in listed(scheduler, partial(self._alone, job, i)):
+            for decision in listed(scheduler, self._alone(job, i)):
                 self.place(job, decision)
-        for other, decision in listed(scheduler, lambda: scheduler.turn(view)):
+        for other, decision in listed(scheduler, self._turn()):
             self.place(cast(Job, other), decision)
+
+    def _turn(self) -> Iterator[tuple[Any, Decision]]:
+        yield from self._scheduler.turn(self._view)
 
     def _alone(self, job: Job, op: int) -> Iterator[Decision]:
         decision = self._scheduler.placeable(job, op, self._view)

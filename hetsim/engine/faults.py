@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from hetsim.engine.job import DONE, WAITING, Job
@@ -14,10 +14,10 @@ from hetsim.schedulers.scheduler import Decision, Scheduler
 T = TypeVar("T")
 
 
-def listed(scheduler: Scheduler[Any], question: Callable[[], Iterable[T]]) -> Iterator[T]:
+def listed(scheduler: Scheduler[Any], answers: Iterable[T]) -> Iterator[T]:
     """What a policy answers, one after the other; RunError, with its name, when it fails."""
     try:
-        yield from question()
+        yield from answers
     except Exception as error:  # whatever a policy does wrong
         raise failed(scheduler, error) from error
 

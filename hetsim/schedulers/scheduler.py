@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Tag
 
 from hetsim.hardware.component import Plan
 from hetsim.registry import Registry
-from hetsim.schedulers.splitting import Splits
+from hetsim.schedulers.splitting import Splits, word_or_mapping
 from hetsim.workload import Graph
 
 if TYPE_CHECKING:
@@ -21,6 +21,15 @@ FOREVER = 1 << 62  # ticks: when what never happens is expected
 
 
 Aim = Literal["makespan", "energy", "energy_delay", "lifetime"]
+Mix = Annotated[Mapping[Aim, Annotated[float, Field(gt=0)]], Field(min_length=1)]
+Objective = Annotated[
+    Annotated[Aim, Tag("word")] | Annotated[Mix, Tag("mapping")], Discriminator(word_or_mapping)
+]
+Copies = Annotated[
+    Annotated[Literal["none", "auto"], Tag("word")]
+    | Annotated[Mapping[str, Annotated[StrictInt, Field(ge=1)]], Tag("mapping")],
+    Discriminator(word_or_mapping),
+]
 
 
 class SchedulerSheet(BaseModel):
@@ -37,9 +46,9 @@ class SchedulerSheet(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     kind: str
-    objective: Aim | Annotated[Mapping[Aim, Annotated[float, Field(gt=0)]], Field(min_length=1)] = "makespan"
+    objective: Objective = "makespan"
     split: Splits = "none"
-    replicate: Literal["none", "auto"] | Mapping[str, Annotated[StrictInt, Field(ge=1)]] = "none"
+    replicate: Copies = "none"
     pin: Mapping[str, str | tuple[str, ...]] = {}
 
 

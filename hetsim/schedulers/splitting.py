@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Tag, model_validator
 
 from hetsim.errors import InputError
 from hetsim.operators import arithmetic, fused_operations, matrix_view
@@ -212,4 +212,12 @@ def _integers(sizes: Sequence[int]) -> Any:
     return np.array(sizes, np.int64)
 
 
-Splits = Literal["none", "auto"] | Mapping[str, Split]
+def word_or_mapping(value: Any) -> str:
+    """Tells a setting that is a word from one that is a mapping, so that only what was meant is held against it."""
+    return "word" if isinstance(value, str) else "mapping"
+
+
+Splits = Annotated[
+    Annotated[Literal["none", "auto"], Tag("word")] | Annotated[Mapping[str, Split], Tag("mapping")],
+    Discriminator(word_or_mapping),
+]

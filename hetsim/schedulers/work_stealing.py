@@ -36,12 +36,13 @@ class WorkStealing(Scheduler[TimeSheet]):
         super().__init__(sheet, seed)
         self._queues: dict[str, dict[tuple[str, ...], deque[Task]]] = {}  # component -> resources -> ops
         self._load: dict[str, int] = {}  # ticks queued
+        self._queued: dict[str, int] = {}  # ops queued
         self._number = 0
 
     def placeable(self, job: Job, op: int, view: View) -> None:
         if not self._queues:
             self._queues = {name: {} for name in view.components}
-            self._load = dict.fromkeys(view.components, 0)
+            self._load, self._queued = dict.fromkeys(view.components, 0), dict.fromkeys(view.components, 0)
         options, durations = view.options(job, op), view.durations(job, op)
         near = [options.index(at) for at in (job.placed[p] for p in job.graph.producers[op]) if at in options]
         loads = [self._load[name] + ticks for name, ticks in zip(options, durations, strict=True)]
@@ -50,10 +51,14 @@ class WorkStealing(Scheduler[TimeSheet]):
         queue = self._queues[options[k]].setdefault(view.holds(job, op)[k], deque())
         queue.append(Task(self._number, job, op, durations[k]))
         self._load[options[k]] += durations[k]
+        self._queued[options[k]] += 1
 
     def turn(self, view: View) -> Iterator[tuple[Job, Decision]]:
+        for name in [name for name, count in self._queued.items() if count]:
+            while (task := self._own(name, view)) is not None:
+                yield task.job, estimate(task.job, task.op, name, view)
         for name in self._queues:
-            while (task := self._own(name, view) or self._stolen(name, view)) is not None:
+            while any(self._queued.values()) and (task := self._stolen(name, view)) is not None:
                 yield task.job, estimate(task.job, task.op, name, view)
 
     def _own(self, name: str, view: View) -> Task | None:
@@ -62,23 +67,27 @@ class WorkStealing(Scheduler[TimeSheet]):
         if not able:
             return None
         task = min(able, key=lambda queue: queue[0].number).popleft()
-        self._load[name] -= task.ticks
+        self._taken(name, task)
         return task
 
     def _stolen(self, name: str, view: View) -> Task | None:
         """The youngest op of the longest queue that is worth stealing."""
-        for victim in sorted((v for v in self._load if self._load[v] and v != name), key=lambda v: -self._load[v]):
+        victims = [other for other, count in self._queued.items() if count and other != name]
+        for victim in sorted(victims, key=lambda other: -self._load[other]):
             for queue in self._queues[victim].values():
                 for task in islice(reversed(queue), REACH):
                     if self._pays(task, name, victim, view):
                         queue.remove(task)
-                        self._load[victim] -= task.ticks
+                        self._taken(victim, task)
                         return task
         return None
 
+    def _taken(self, queue: str, task: Task) -> None:
+        self._load[queue] -= task.ticks
+        self._queued[queue] -= 1
+
     def _pays(self, task: Task, thief: str, victim: str, view: View) -> bool:
         """Whether the thief can start the op now, and would end it before the victim has done all that it has."""
-        if thief not in view.options(task.job, task.op):
+        if thief not in view.options(task.job, task.op) or not view.idle(view.offer(task.job, task.op, thief).holds):
             return False
-        decision = estimate(task.job, task.op, thief, view)
-        return view.idle(decision.offer.holds) and decision.end - view.now <= self._load[victim]
+        return estimate(task.job, task.op, thief, view).end - view.now <= self._load[victim]

@@ -56,7 +56,10 @@ def place(run: Run, job: Job) -> float:
     for op in range(job.shape.size):
         if job.placed[op] is None:
             d = scheduler.placeable(job, op, run.dispatcher._view)
-            view.accept(job, op, d.offer, d.end)  # type: ignore[arg-type]
+            if d is not None:
+                view.accept(job, op, d.offer, d.end)  # type: ignore[arg-type]
+            for _, d in scheduler.turn(run.dispatcher._view) if scheduler.late else ():
+                view.accept(job, d.op, d.offer, d.end)  # type: ignore[arg-type]
     return time.process_time() - begun
 
 

@@ -347,8 +347,7 @@ def test_everything_wrong_in_a_file_is_told_at_once_and_in_order() -> None:
         ("traffic: {requests: 0}", "traffic.requests", "0 is out of range: it must be at least 1", ""),
         ("traffic: 7", "traffic", None, None),
         ("scheduler: {objective: cost}", "scheduler.objective",
-         "'cost' is not known; 'makespan', 'energy', 'energy_delay' or 'lifetime' is expected; or 'cost' is not right "
-         "here; a mapping {key: value, …} is expected", ""),
+         "'cost' is not known; 'makespan', 'energy', 'energy_delay' or 'lifetime' is expected", ""),
         ("scheduler: heft", "scheduler", "'heft' is not a mapping; a scheduler is written as {key: value, …}", ""),
         ("repeat: 1.5", "repeat", "1.5 is not right here; a whole number is expected", ""),
         ("repeat: true", "repeat", "True is not right here; a whole number is expected", ""),
