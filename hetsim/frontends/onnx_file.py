@@ -130,7 +130,7 @@ class OnnxFile:
         if isinstance(stored.raw, memoryview):
             short = len(stored.raw) != tensor.nbytes
         else:
-            short = location is None and stored.typed < tensor.size / (1 + stored.dtype.startswith("complex"))
+            short = location is None and stored.typed * (1 + stored.dtype.startswith("complex")) < tensor.size
         if short:
             raise self.wrong(f"tensor {name!r} is cut short", "export or copy the file again")
         if location is not None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hetsim.workload import Array
 
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
+_SINGLE = {"Loop": 2, "If": 1}  # so many first inputs are single numbers, which onnxruntime does not check
 _TELLING = 4096  # elements of a constant that may tell a shape
 
 
@@ -58,8 +59,7 @@ class Knowledge(Values):
         """Learn what a node makes: a constant, or a tensor of some shape."""
         if not any(node.outputs):
             return  # it makes nothing that anybody could read
-        for name in node.reads:
-            self.known(name, node)
+        self._refuse_odd(node)
         branch = self._branch(node)
         if branch is not None:
             for inner in self.file.inlined(node, branch):
@@ -81,6 +81,17 @@ class Knowledge(Values):
             return
         self.nodes.append(node)
         self.shapes.update((name, shaped) for name, shaped in zip(node.outputs, results, strict=False) if name)
+
+    def _refuse_odd(self, node: Node) -> None:
+        """What a node reads has to be there, what it writes must not, and a Loop and an If ask for single numbers."""
+        reads = {name: self.known(name, node) for name in node.reads}
+        twice = [name for name in node.outputs if name in self.shapes or (name and self.constant(name) is not None)]
+        if twice:
+            raise self.file.wrong(f"node {node.name!r} writes {twice[0]!r}, which is there already")
+        for name in node.inputs[: _SINGLE.get(node.kind, 0)]:
+            if name and math.prod(reads[name].shape) != 1:
+                what = f"{name!r} has shape {reads[name].shape}"
+                raise self.file.wrong(f"node {node.name!r} ({node.kind}) takes a single number, but {what}")
 
     def _refuse_unknown(self) -> None:
         """Every operator that neither we nor ONNX know is named, each with its nodes."""

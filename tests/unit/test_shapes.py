@@ -146,7 +146,8 @@ def test_dtypes_follow_the_first_input_but_for_tests_positions_and_casts() -> No
 # ------------------------------------------------------------------------------------- onnx's own test cases
 
 BEYOND = (  # what onnx tests and we refuse, or leave to training
-    "training", "string", "empty_set", "zero_size", "start_out_of_bounds", "allowzero_reordered", "default_mask",
+    "training", "string", "empty_set", "zero_size", "triu_zero", "tril_zero",
+    "start_out_of_bounds", "allowzero_reordered", "default_mask",
     "convtranspose_output_shape", "convtranspose_kernel_shape", "convtranspose_autopad",
 )  # fmt: skip
 
@@ -163,12 +164,13 @@ def test_operators_compute_what_onnx_says_they_do(tmp_path: Path) -> None:
         if node is None or node.op_type not in RULES or any(word in case.name for word in BEYOND):
             continue
         values, expected = case.data_sets[0] if case.data_sets else ([], [])
-        if not values or not isinstance(values[0], np.ndarray) or values[0].ndim == 0:
+        if not values or not all(isinstance(v, np.ndarray) for v in values) or values[0].ndim == 0:
             continue
         try:
             results = _ran(case.model, values, tmp_path / "case.onnx")
         except InputError as error:  # dtypes that onnxruntime has no kernel for, opsets of long ago
-            assert "onnxruntime" in str(error).lower() or "older than 7" in str(error), case.name
+            told = str(error).lower()
+            assert any(word in told for word in ("onnxruntime", "older than 7", "depends on the numbers")), case.name
             continue
         for result, right in zip(results, expected, strict=True):
             assert result.shape == np.shape(right), case.name
