@@ -80,8 +80,9 @@ class Readers:
         apart = min(kernels.SLOTS, 1 << (len(scale) - 1).bit_length())  # vectors whose slots stand side by side
         bits = drives.bits(apart, kernels.SLOTS)
         sets = -(-len(scale) // apart) * len(bits) // kernels.SLOTS
-        slots = aligned((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16)
-        kernels.pack(codes, across, tiling.height, apart, bits, slots)
+        chunks = -(-layout.rows // (GROUP * kernels.DEPTH))
+        slots = aligned((tiling.down, chunks, sets, kernels.DEPTH, kernels.SLOTS), np.uint16)
+        kernels.pack(codes, across, (len(scale), tiling.rows), tiling.height, apart, bits, slots)
         noisy = lines.variances.shape[2] > 0
         table, total = (kernels.DEPTH, 1 << GROUP), sets * kernels.SLOTS
         signal, spread = lines.signals, lines.variances
@@ -102,9 +103,9 @@ class Readers:
 
         layout, lines, (passes, rows) = self.layout, self.lines, (len(drives.passes), self.layout.tiling.rows)
         panel = kernels.PANEL
-        deep = panel * max(1, min(-(-len(scale) // panel), BLOCK // 4, _VALUES // (rows * passes * panel)))
+        deep = LANES * panel if LANES * panel * rows * passes <= _VALUES else LANES // 2 * panel
         noisy = lines.variances.shape[2] > 0
-        shape = (passes, rows, deep) if across else (passes, deep, rows)
+        shape = (passes, rows, deep) if across else (passes, deep, codes.shape[1])
         sums = (passes, panel, layout.width)
         room = (
             aligned(shape, np.float32), aligned((passes, shape[1] * noisy, shape[2]), np.float32),
@@ -112,7 +113,7 @@ class Readers:
             np.empty((deep, layout.width)), np.empty(deep, np.uint64),
         )  # fmt: skip
         height = layout.tiling.height
-        return kernels.read_levels(codes, across, height, lines, drives, blocks, scale, key, first, room, out)
+        return kernels.read_levels(codes, across, rows, height, lines, drives, blocks, scale, key, first, room, out)
 
     def _pieces(self, vectors: int, planes: int) -> list[tuple[slice, NDArray[np.int64]]]:
         """Parts of the batch, and of the columns when there are few vectors."""

@@ -8,30 +8,35 @@ import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
 from hetsim.analog.kernels.conversion import coding_of, convert, fold, tile_of
+from hetsim.analog.kernels.memory import load, load_words, store, weighted
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import PANEL, WIDE, multiply_block, multiply_strip
-from hetsim.analog.kernels.strips import load, spread_whole, total, weighted
+from hetsim.analog.kernels.strips import absolute, as_single, chosen, spread, spread_whole, total
 from hetsim.analog.lines import BLOCK, LANES
 
 _f32, _i32 = np.float32, np.int32
+_SIGN = np.uint32(0x80000000)
 
 
 @compiled()
-def _apply(codes: Any, corner: Any, size: Any, step: Any, values: Any, squares: Any) -> None:
+def _apply(codes: Any, corner: Any, size: Any, step: Any, values: Any, squared: Any, at: int) -> None:
     """What a pass applies for a part of ``codes`` int16, of a ``size`` from a ``corner`` on, in units of its lowest
-    bit, and if wanted the squares of it."""
-    (top, left), (height, width) = corner, size
-    first, mask = _i32(step.first), _i32(step.top)
-    positive, negative = _f32(step.sign >= 0), _f32(-1.0 if step.sign == 0 else step.sign < 0)
-    for a in range(height):
-        part, value = codes[top + a, left : left + width], values[a]
-        for b in range(width):
-            code = _i32(part[b])
-            value[b] = _f32((abs(code) >> first) & mask) * (positive if code > 0 else negative)
-        if squares.shape[0] > 0:
-            square = squares[a]
-            for b in range(width):
-                square[b] = value[b] * value[b]
+    bit, and if wanted the squares of it: rows of ``values`` and ``squared`` from index ``at`` on.
+
+    Rows are taken in whole strips.
+    """
+    first, mask = spread_whole(_i32(step.first)), spread_whole(_i32(step.top))
+    positive = spread(_f32(step.sign >= 0))
+    negative = spread(_f32(-1.0 if step.sign == 0 else step.sign < 0))
+    for a in range(size[0]):
+        for b in range(0, size[1], LANES):
+            code = load_words(codes, (corner[0] + a) * codes.shape[1] + corner[1] + b)
+            part = as_single((absolute(code) >> first) & mask)
+            value = part * chosen(code & spread_whole(_SIGN), negative, positive)
+            to = at + a * values.shape[2] + b
+            store(value, values, to)
+            if squared.shape[1] > 0:
+                store(value * value, squared, to)
 
 
 @inlined()
@@ -101,23 +106,25 @@ def _read_tile(
 
 @compiled(nogil=True)
 def read_levels(
-    codes: Any, across: bool, height: int, lines: Any, drive: Any, blocks: Any, scale: Any, key: Any, first: int,
+    codes: Any, across: bool, numbers: int, height: int, lines: Any, drive: Any, blocks: Any, scale: Any, key: Any, first: int,
     room: Any, out: Any,
 ) -> tuple[int, float]:  # fmt: skip
-    """As `hetsim.analog.kernels.pulses.read_pulses`, of ``codes`` int16 [M, K], or ``across`` [K, M].
+    """As `hetsim.analog.kernels.pulses.read_pulses`, of ``codes`` int16 [M, K], or ``across`` [K, M],
+    rows padded to whole strips.
 
-    ``height``: rows of a full tile. Every product adds up its rows in order, wherever the vector stands.
+    ``numbers``: K; ``height``: rows of a full tile. Every product adds up its rows in order, wherever the vector stands.
     """
     values, squared, sums, spreads, output, seeds = room
     clipped, saved, strips = 0, 0.0, lines.signals.shape[3] // LANES
-    numbers, deep = (codes.shape[0], values.shape[2]) if across else (codes.shape[1], values.shape[1])
+    deep = values.shape[2] if across else values.shape[1]
     for begin in range(0, len(scale), deep):
         vectors = min(deep, len(scale) - begin)
         for m in range(vectors):
             seeds[m] = derived(key, first + begin + m)
         corner, size = ((0, begin), (numbers, vectors)) if across else ((begin, 0), (vectors, numbers))
         for i in range(drive.passes.shape[0]):
-            _apply(codes, corner, size, drive.passes[i], values[i], squared[i])
+            place = i * values.shape[1] * values.shape[2]
+            _apply(codes, corner, size, drive.passes[i], values, squared, place)
         for n in range(blocks.shape[0]):
             block, start, count = blocks[n, 0], blocks[n, 1], blocks[n, 2]
             output[:vectors] = 0.0
