@@ -144,15 +144,17 @@ class Crossbar:
         tiles = np.arange(self.tiling.columns) // self.tiling.width
         lsb = (scale / self.sheet.adc.codes(self.sheet.lines == 1)[1])[:, None, tiles]
         sheet = self.sheet
-        # sums of pulses that are converted one by one fit 16 bits: exact targets in steps are whole numbers
-        serial = sheet.dac.encoding == "pulses" and sheet.dac.bits == 1 and sheet.signed_inputs == "two_phase"
-        exact = mode == "ideal" and sheet.sensing == "current" and sheet.lines == 1
+        levels, exact = sheet.dac.encoding == "amplitude", mode == "ideal" and sheet.sensing == "current"
+        # sums of pulses that are converted one by one fit 16 bits
+        serial = not levels and sheet.dac.bits == 1 and sheet.signed_inputs == "two_phase"
+        whole = exact and sheet.lines == 1 and (levels or serial)  # targets in steps: whole numbers
         return self._layout.lines(
             sensed.signals,
             np.broadcast_to(lsb, sensed.gain.shape),
             sensed.gain,
             variances=sensed.variances,
             power=sensed.power,
-            whole=exact and serial,
+            whole=(1 << min(sheet.dac.bits, sheet.input_bits)) - 1 if whole else 0,
+            paired=levels,
             fixed=serial,
         )

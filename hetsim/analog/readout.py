@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hetsim.analog.drive import Codes, Drive, Single, Vectors, drive
-from hetsim.analog.lines import BLOCK, GROUP, LANES, LINE, Layout, Lines, aligned
+from hetsim.analog.lines import GROUP, LANES, LINE, Layout, Lines, aligned
 from hetsim.analog.macro import MacroSheet
 
 T = TypeVar("T")
@@ -101,15 +101,15 @@ class Readers:
     ) -> tuple[int, float]:  # fmt: skip
         from hetsim.analog import kernels
 
-        layout, lines, (passes, rows) = self.layout, self.lines, (len(drives.passes), self.layout.tiling.rows)
-        panel = kernels.PANEL
-        deep = LANES * panel if LANES * panel * rows * passes <= _VALUES else LANES // 2 * panel
-        noisy = lines.variances.shape[2] > 0
-        shape = (passes, rows, deep) if across else (passes, deep, codes.shape[1])
+        layout, lines, passes, rows = self.layout, self.lines, len(drives.passes), self.layout.tiling.rows
+        deep = 96 if 96 * rows * passes <= _VALUES else 48  # whole panels and strips
+        pairs, noisy = lines.signals.dtype == np.int16, lines.variances.shape[2] > 0
+        kind, each, panel = (np.int32, 2, kernels.PAIR_PANEL) if pairs else (np.float32, 1, kernels.PANEL)
+        shape = (passes, -(-rows // each), deep) if across else (passes, deep, codes.shape[1] // each)
         sums = (passes, panel, layout.width)
         room = (
-            aligned(shape, np.float32), aligned((passes, shape[1] * noisy, shape[2]), np.float32),
-            aligned(sums, np.float32), aligned((passes * noisy, *sums[1:]), np.float32),
+            aligned(shape, kind), aligned((passes, shape[1] * noisy, shape[2]), np.float32),
+            aligned(sums, kind), aligned((passes * noisy, *sums[1:]), np.float32),
             np.empty((deep, layout.width)), np.empty(deep, np.uint64),
         )  # fmt: skip
         height = layout.tiling.height

@@ -17,7 +17,7 @@ from hetsim.analog.lines import LANES, LINE
 
 _INT = ir.IntType(32)
 _DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
-_SHORTS = ir.VectorType(ir.IntType(16), LANES)
+_SHORT, _SHORTS = ir.IntType(16), ir.VectorType(ir.IntType(16), LANES)
 
 
 def address(context: Any, builder: Any, kind: Any, array: Any, at: Any, as_type: Any) -> Any:
@@ -28,15 +28,16 @@ def address(context: Any, builder: Any, kind: Any, array: Any, at: Any, as_type:
 
 def _loaded(builder: Any, place: Callable[[Any], Any], number: Any) -> Any:
     """Sixteen numbers of a Numba type as singles; ``place`` gives their address as a pointer to a vector."""
-    if number == types.float32:
-        return builder.load(place(FLOATS), align=4)
+    if number.bitwidth == 32:
+        values = builder.load(place(FLOATS if number == types.float32 else INTS), align=4)
+        return values if number == types.float32 else builder.sitofp(values, FLOATS)
     wider = builder.sext if number.signed else builder.zext
     return builder.sitofp(wider(builder.load(place(_SHORTS), align=2), INTS), FLOATS)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load(typing: Any, array: Any, at: Any) -> Any:
-    """Sixteen numbers of a float32, int16 or uint16 array from index ``at`` on, as singles."""
+    """Sixteen numbers of a float32, int32, int16 or uint16 array from index ``at`` on, as singles."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         def place(kind: Any) -> Any:
@@ -106,6 +107,22 @@ def store_words(typing: Any, strip: Any, array: Any, at: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def store_values(typing: Any, strip: Any, array: Any, at: Any) -> Any:
+    """Write whole numbers from the ``at``-th on into an array of float32, or of pairs of 16-bit numbers in int32."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        strip, array, at = arguments
+        single = found.args[1].dtype == types.float32
+        begin = address(context, builder, found.args[1], array, ir.IntType(64)(0), ir.FloatType() if single else _SHORT)
+        values = builder.sitofp(strip, FLOATS) if single else builder.trunc(strip, _SHORTS)
+        place = builder.bitcast(builder.gep(begin, [at]), values.type.as_pointer())
+        builder.store(values, place, align=2)
+        return context.get_dummy_value()
+
+    return types.void(strip, array, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def gather_words(typing: Any, array: Any, at: Any, offsets: Any) -> Any:
     """Sixteen numbers of an int16 array, each its int64 of ``offsets`` from index ``at``."""
 
@@ -115,7 +132,7 @@ def gather_words(typing: Any, array: Any, at: Any, offsets: Any) -> Any:
         for i in range(LANES):
             where = address(context, builder, found.args[2], offsets, ir.IntType(64)(i), ir.IntType(64))
             index = builder.add(at, builder.load(where))
-            value = builder.load(address(context, builder, found.args[0], array, index, ir.IntType(16)))
+            value = builder.load(address(context, builder, found.args[0], array, index, _SHORT))
             values = builder.insert_element(values, value, _INT(i))
         return builder.sext(values, INTS)
 
@@ -128,7 +145,7 @@ def _at(builder: Any, place: Any, kind: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def read(typing: Any, place: Any, dtype: Any) -> Any:
-    """Sixteen numbers of a type (float32, int16, uint16) at an address, as singles."""
+    """Sixteen numbers of a type (float32, int32, int16, uint16) at an address, as singles."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         return _loaded(builder, lambda kind: _at(builder, arguments[0], kind), dtype.dtype)
