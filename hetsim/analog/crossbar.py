@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal, Self
 
 import numpy as np
@@ -104,10 +105,10 @@ class Crossbar:
         inputs = np.asarray(x, dtype=np.float32)
         if inputs.ndim != 2 or len(inputs) == 0 or inputs.shape[1] != self.tiling.rows:
             raise ValueError(f"vectors of {self.tiling.rows} numbers are expected, found shape {inputs.shape}")
-        lowest, highest = inputs.min(), inputs.max()
-        if not np.isfinite([lowest, highest]).all():
+        lowest, highest = float(inputs.min()), float(inputs.max())
+        if not (isfinite(lowest) and isfinite(highest)):
             raise ValueError("inputs must be finite numbers")
-        negative = bool(lowest < 0)
+        negative = lowest < 0
         signed = negative if signed is None else signed
         if negative and not signed:
             raise ValueError("unsigned inputs are expected, found negative numbers")

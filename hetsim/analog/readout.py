@@ -16,8 +16,9 @@ from hetsim.analog.macro import MacroSheet
 T = TypeVar("T")
 R = TypeVar("R")
 
+_VECTORS = 1 << 10  # most vectors of a piece
 _SLOTS = 1 << 12  # bit planes of all vectors of a piece
-_BYTES = 1 << 22  # memory for the places of their partial sums
+_BYTES = 1 << 22  # memory for their codes, or the places of their partial sums
 _VALUES = 1 << 17  # numbers that are multiplied while they are in the cache
 _BLOCKS = 4  # blocks of columns of a piece when there are too few vectors to share out
 _ALONE = 1 << 21  # rows times lines times planes below which threads are not worth starting
@@ -65,10 +66,10 @@ class Readers:
             return driven, saved, clipped
 
         work = count * drives.planes * rows * self.layout.count * self.layout.width
-        parts = self._pieces(count, drives.planes)
+        parts = self._pieces(count, len(passes) if amplitude else drives.planes)
         driven, saved, clipped = zip(*shared_out(piece, parts, threads=work > _ALONE), strict=True)
-        full = np.array([float(p.top) ** 2 if amplitude else 1.0 for p in passes])
-        return Readout(values, (np.sum(driven, axis=0) / full[:, None]).sum(axis=0), sum(saved), sum(clipped))
+        shares = [d / (p.top**2 if amplitude else 1) for d, p in zip(sum(driven), passes, strict=True)]
+        return Readout(values, sum(shares), sum(saved), sum(clipped))
 
     def _pulses(
         self, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any, first: int,
@@ -116,9 +117,9 @@ class Readers:
         return kernels.read_levels(codes, across, rows, height, lines, drives, blocks, scale, key, first, room, out)
 
     def _pieces(self, vectors: int, planes: int) -> list[tuple[slice, NDArray[np.int64]]]:
-        """Parts of the batch, and of the columns when there are few vectors."""
-        size = 2 * planes * self.layout.rows // GROUP * self.layout.tiling.down
-        height = max(LANES, min(_SLOTS // planes, _BYTES // size))
+        """Parts of the batch, by how many ``planes`` a vector has, and of the columns when there are few vectors."""
+        size = 2 * self.layout.tiling.rows * max(1, planes // GROUP)
+        height = max(LANES, min(_VECTORS, _SLOTS // planes, _BYTES // size))
         blocks = self.layout.blocks()
         wide = len(blocks) if vectors > height else _BLOCKS
         return [
