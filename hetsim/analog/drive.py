@@ -13,7 +13,6 @@ from hetsim.analog.converter import Pass
 
 Single = NDArray[np.float32]
 Codes = NDArray[np.int16]
-STRIP = 16  # numbers that the compiled loops take together
 
 
 def quantised(inputs: Single, bits: int, unit: float | None = None) -> tuple[Codes, Single]:
@@ -85,7 +84,7 @@ class Vectors(Protocol):
 
     def codes(self, part: slice, bits: int) -> tuple[Codes, Single, bool]:
         """Codes of some of the vectors, as `quantised` defines them, int16 [M, K] or [K, M] if the third is true,
-        in rows padded to a multiple of `STRIP`, and the number that one code unit stands for [M]."""
+        and the number that one code unit stands for [M]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +101,7 @@ class Rows:
         from hetsim.analog import kernels
 
         inputs = np.ascontiguousarray(self.matrix[part])
-        padded = -(-inputs.shape[1] // STRIP) * STRIP
-        codes, scale = np.empty((len(inputs), padded), np.int16), np.empty(len(inputs), np.float32)
+        codes, scale = np.empty(inputs.shape, np.int16), np.empty(len(inputs), np.float32)
         kernels.quantise(inputs, np.float32(2**bits - 1), codes, scale)
         return codes, scale, False
 

@@ -78,10 +78,9 @@ def _lines(
         if sensed.lift is not None:
             codes = codes + sensed.lift * top / lsb
         offset, bow = codes.astype(np.float32), (highest * array.mismatch.bow).astype(np.float32)
-    levels, exact = sheet.dac.encoding == "amplitude", ideal and sheet.sensing == "current" and sheet.signed_codes
-    # sums of pulses that are converted one by one fit 16 bits
-    serial = not levels and sheet.dac.bits == 1 and sheet.signed_inputs == "two_phase"
-    whole = exact and (levels or serial) and not sheet.device.conductances  # targets in steps: whole numbers
+    # sums of pulses that are converted one by one fit 16 bits: exact targets in steps are whole numbers
+    serial = sheet.dac.encoding == "pulses" and sheet.dac.bits == 1 and sheet.signed_inputs == "two_phase"
+    steps = ideal and sheet.sensing == "current" and sheet.signed_codes and not sheet.device.conductances
     frozen = sensed.frozen
     return layout.lines(
         sensed.signals,
@@ -95,7 +94,6 @@ def _lines(
         sigma=None if frozen is None else frozen.sigma,
         telegraph=None if frozen is None else frozen.telegraph,
         signs=(1.0,) if frozen is None else frozen.signs.tolist(),
-        whole=(1 << min(sheet.dac.bits, sheet.input_bits)) - 1 if whole else 0,
-        paired=levels,
+        whole=steps and serial,
         fixed=serial,
     )

@@ -23,8 +23,7 @@ Doubles = NDArray[np.float64]
 class Lines(NamedTuple):
     """The lines of all tiles in blocks of B, ``blocks`` of them side by side.
 
-    ``signals`` [tiles down, blocks, rows, B] float32 or int16, or int16 [tiles down, blocks, rows / 2, B, 2] in pairs
-    of rows: what a row adds to a line for each input unit;
+    ``signals`` [tiles down, blocks, rows, B], float32 or int16: what a row adds to a line for each input unit;
     ``variances`` likewise, float32 or uint16, of the noise of one read. Of all converters [tiles down, blocks, B]:
     ``inverse_lsb`` float32, codes per unit of signal; ``deviation`` float32, codes per root of a unit of variance;
     ``offset`` float32, in codes, plus the half that makes truncating rounding; ``bow`` float32, in codes; ``gain``
@@ -87,16 +86,14 @@ class Layout:
         sigma: Single | None = None,
         telegraph: Single | None = None,
         signs: Sequence[float] = (1.0,),
-        whole: int = 0,
-        paired: bool = False,
+        whole: bool = False,
         fixed: bool = False,
     ) -> Lines:
         """Lay out figures of rows, [L, rows, columns], and of lines at the tiles down, [tiles down, L, columns].
 
-        ``lsb``: signal of a code; ``gain``: output per unit of signal; cells are [C, L, rows, columns]. ``whole``, the
-        largest input: signals are whole numbers but for rounding, and are added up as such if their sums fit:
-        ``paired``, those of levels, 32 bits, others, those of single pulses, 16. ``fixed``: variances are added up
-        in units of a 65535th of those of all a line's rows at a tile.
+        ``lsb``: signal of a code; ``gain``: output per unit of signal; cells are [C, L, rows, columns]. ``whole``
+        signals are whole numbers but for rounding, and are added up as such if their sums fit. ``fixed``: variances are
+        added up in units of a 65535th of those of all a line's rows at a tile.
         """
         inverse_lsb = self._columns((1 / lsb).astype(np.float32))
         deviation, spreads = inverse_lsb, self._rows(variances)
@@ -105,7 +102,7 @@ class Layout:
             deviation = inverse_lsb * unit
         half = np.float32(0.5) + (np.zeros(gain.shape, np.float32) if offset is None else offset)
         return Lines(
-            self._whole(self._rows(signals), whole, paired) if whole else self._rows(signals),
+            _whole(self._rows(signals)) if whole else self._rows(signals),
             spreads,
             inverse_lsb,
             deviation,
@@ -144,30 +141,23 @@ class Layout:
                 part[:height, :, :count] = lines[:, top : top + height, start : start + count].transpose(1, 0, 2)
         return placed
 
-    def _whole(self, signals: Single, largest: int, paired: bool) -> NDArray[Any]:
-        """Signals as whole numbers, if they are and their sums fit, with inputs up to the ``largest``."""
-        rounded = np.rint(signals)
-        if np.abs(signals - rounded).max(initial=0) > 0.01:
-            return signals
-        most, short = float(np.abs(rounded).sum(axis=-2).max(initial=0)), np.iinfo(np.int16).max
-        if paired:
-            fits = most * largest <= np.iinfo(np.int32).max and np.abs(rounded).max(initial=0) <= short
-            aligns = self.tiling.down == 1 or self.tiling.height % 2 == 0
-            down, count, rows, width = signals.shape
-            rounded = rounded.reshape(down, count, rows // 2, 2, width).swapaxes(3, 4)
-        else:
-            fits, aligns = most <= short, signals.shape[-1] % (2 * LANES) == 0
-        if not (fits and aligns):
-            return signals
-        whole = aligned(rounded.shape, np.int16)
-        whole[...] = rounded
-        return whole
-
     def _cells(self, cells: Single | None, count: int) -> Single:
         """Figures of each cell behind a line as [tiles down, blocks, rows, C, B]; without rows for None."""
         if cells is None:
             return np.zeros((self.tiling.down, self.count, 0, count, self.width), np.float32)
         return np.ascontiguousarray(np.stack([self._rows(part) for part in cells], axis=3))
+
+
+def _whole(signals: Single) -> NDArray[Any]:
+    """Signals [.., rows, B] as int16, if they are whole numbers whose sums over rows fit."""
+    rounded = np.rint(signals)
+    if signals.shape[-1] % (2 * LANES) or np.abs(rounded).sum(axis=-2).max(initial=0) > np.iinfo(np.int16).max:
+        return signals
+    if np.abs(signals - rounded).max(initial=0) > 0.01:
+        return signals
+    whole = aligned(signals.shape, np.int16)
+    whole[...] = rounded
+    return np.asarray(whole)
 
 
 def _fixed(variances: Single) -> tuple[NDArray[Any], Single]:

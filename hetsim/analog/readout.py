@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hetsim.analog.drive import Codes, Drive, Single, Vectors, drive
-from hetsim.analog.lines import GROUP, LANES, LINE, Layout, Lines, aligned
+from hetsim.analog.lines import BLOCK, GROUP, LANES, LINE, Layout, Lines, aligned
 from hetsim.analog.macro import MacroSheet
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_VECTORS = 1 << 10  # most vectors of a piece
 _SLOTS = 1 << 12  # bit planes of all vectors of a piece
-_BYTES = 1 << 22  # memory for their codes, or the places of their partial sums
+_BYTES = 1 << 22  # memory for the places of their partial sums
 _VALUES = 1 << 17  # numbers that are multiplied while they are in the cache
 _BLOCKS = 4  # blocks of columns of a piece when there are too few vectors to share out
 _ALONE = 1 << 21  # rows times lines times planes below which threads are not worth starting
@@ -66,10 +65,10 @@ class Readers:
             return driven, saved, clipped
 
         work = count * drives.planes * rows * self.layout.count * self.layout.width
-        parts = self._pieces(count, len(passes) if amplitude else drives.planes)
+        parts = self._pieces(count, drives.planes)
         driven, saved, clipped = zip(*shared_out(piece, parts, threads=work > _ALONE), strict=True)
-        shares = [d / (p.top**2 if amplitude else 1) for d, p in zip(sum(driven), passes, strict=True)]
-        return Readout(values, sum(shares), sum(saved), sum(clipped))
+        full = np.array([float(p.top) ** 2 if amplitude else 1.0 for p in passes])
+        return Readout(values, (np.sum(driven, axis=0) / full[:, None]).sum(axis=0), sum(saved), sum(clipped))
 
     def _pulses(
         self, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any, first: int,
@@ -81,9 +80,8 @@ class Readers:
         apart = min(kernels.SLOTS, 1 << (len(scale) - 1).bit_length())  # vectors whose slots stand side by side
         bits = drives.bits(apart, kernels.SLOTS)
         sets = -(-len(scale) // apart) * len(bits) // kernels.SLOTS
-        chunks = -(-layout.rows // (GROUP * kernels.DEPTH))
-        slots = aligned((tiling.down, chunks, sets, kernels.DEPTH, kernels.SLOTS), np.uint16)
-        kernels.pack(codes, across, (len(scale), tiling.rows), tiling.height, apart, bits, slots)
+        slots = aligned((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16)
+        kernels.pack(codes, across, tiling.height, apart, bits, slots)
         noisy = lines.variances.shape[2] > 0
         table, total = (kernels.DEPTH, 1 << GROUP), sets * kernels.SLOTS
         signal, spread = lines.signals, lines.variances
@@ -102,24 +100,24 @@ class Readers:
     ) -> tuple[int, float]:  # fmt: skip
         from hetsim.analog import kernels
 
-        layout, lines, passes, rows = self.layout, self.lines, len(drives.passes), self.layout.tiling.rows
-        deep = 96 if 96 * rows * passes <= _VALUES else 48  # whole panels and strips
-        pairs, noisy = lines.signals.dtype == np.int16, lines.variances.shape[2] > 0
-        kind, each, panel = (np.int32, 2, kernels.PAIR_PANEL) if pairs else (np.float32, 1, kernels.PANEL)
-        shape = (passes, -(-rows // each), deep) if across else (passes, deep, codes.shape[1] // each)
+        layout, lines, (passes, rows) = self.layout, self.lines, (len(drives.passes), self.layout.tiling.rows)
+        panel = kernels.PANEL
+        deep = panel * max(1, min(-(-len(scale) // panel), BLOCK // 4, _VALUES // (rows * passes * panel)))
+        noisy = lines.variances.shape[2] > 0
+        shape = (passes, rows, deep) if across else (passes, deep, rows)
         sums = (passes, panel, layout.width)
         room = (
-            aligned(shape, kind), aligned((passes, shape[1] * noisy, shape[2]), np.float32),
-            aligned(sums, kind), aligned((passes * noisy, *sums[1:]), np.float32),
+            aligned(shape, np.float32), aligned((passes, shape[1] * noisy, shape[2]), np.float32),
+            aligned(sums, np.float32), aligned((passes * noisy, *sums[1:]), np.float32),
             np.empty((deep, layout.width)), np.empty(deep, np.uint64),
         )  # fmt: skip
         height = layout.tiling.height
-        return kernels.read_levels(codes, across, rows, height, lines, drives, blocks, scale, key, first, room, out)
+        return kernels.read_levels(codes, across, height, lines, drives, blocks, scale, key, first, room, out)
 
     def _pieces(self, vectors: int, planes: int) -> list[tuple[slice, NDArray[np.int64]]]:
-        """Parts of the batch, by how many ``planes`` a vector has, and of the columns when there are few vectors."""
-        size = 2 * self.layout.tiling.rows * max(1, planes // GROUP)
-        height = max(LANES, min(_VECTORS, _SLOTS // planes, _BYTES // size))
+        """Parts of the batch, and of the columns when there are few vectors."""
+        size = 2 * planes * self.layout.rows // GROUP * self.layout.tiling.down
+        height = max(LANES, min(_SLOTS // planes, _BYTES // size))
         blocks = self.layout.blocks()
         wide = len(blocks) if vectors > height else _BLOCKS
         return [

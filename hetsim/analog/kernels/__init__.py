@@ -10,9 +10,9 @@ from hetsim.analog.kernels.codes import count, pack, quantise, quantise_windows
 from hetsim.analog.kernels.compiled import threads
 from hetsim.analog.kernels.levels import read_levels
 from hetsim.analog.kernels.pulses import DEPTH, read_pulses
-from hetsim.analog.kernels.registers import PAIR_PANEL, PANEL, SLOTS
+from hetsim.analog.kernels.registers import PANEL, SLOTS
 
 __all__ = [
-    "DEPTH", "PAIR_PANEL", "PANEL", "SLOTS",
+    "DEPTH", "PANEL", "SLOTS",
     "count", "pack", "quantise", "quantise_windows", "read_levels", "read_pulses", "threads",
 ]  # fmt: skip

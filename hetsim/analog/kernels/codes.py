@@ -6,17 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import gather_words, load, load_part, load_words, store, store_words
+from hetsim.analog.kernels.compiled import compiled
 from hetsim.analog.kernels.pulses import DEPTH
 from hetsim.analog.kernels.registers import SLOTS
-from hetsim.analog.kernels.strips import (
-    absolute, bits_of, chosen, from_bits, largest, magnitude, most, nearest, ones, spread, spread_whole,
-)  # fmt: skip
+from hetsim.analog.kernels.strips import load_words, spread_whole, store_short
 from hetsim.analog.lines import GROUP, LANES, LINE
 
 _f32, _i16, _i32, _u32 = np.float32, np.int16, np.int32, np.uint32
-_TINY, _MOST, _BITS, _SIGN = np.finfo(np.float32).tiny, 2**31 - 1, 15, _u32(0x80000000)
+_TINY, _MOST = np.finfo(np.float32).tiny, 2**31 - 1
 
 
 @compiled()
@@ -28,20 +25,16 @@ def _unit(largest: Any, top: Any) -> Any:
 
 @compiled(nogil=True)
 def quantise(x: Any, top: Any, codes: Any, scale: Any) -> None:
-    """As `hetsim.analog.drive.quantised`: ``x`` [M, K] to ``codes`` int16 [M, K], whose rows are padded to whole
-    strips with zeros, and ``scale`` float32 [M]."""
-    numbers, row = x.shape[1], codes.shape[1]
-    whole, rest = numbers // LANES * LANES, numbers % LANES
+    """As `hetsim.analog.drive.quantised`: ``x`` [M, K] to ``codes`` int16 [M, K] and ``scale`` float32 [M]."""
+    bits = x.view(np.int32)
     for m in range(x.shape[0]):
-        at, peak = m * numbers, magnitude(load_part(x, m * numbers + whole, rest))
-        for k in range(0, whole, LANES):
-            peak = most(peak, magnitude(load(x, at + k)))
-        scale[m] = _unit(largest(peak), top)
-        inverse = spread(_f32(1.0) / scale[m])
-        for k in range(0, whole, LANES):
-            store(nearest(load(x, at + k) * inverse), codes, m * row + k)
-        if rest > 0:
-            store(nearest(load_part(x, at + whole, rest) * inverse), codes, m * row + whole)
+        largest = _i32(0)
+        for k in range(x.shape[1]):  # floats without their sign are in the order of their bits
+            largest = max(largest, bits[m, k] & _i32(0x7FFFFFFF))
+        unit = _unit(np.int32(largest).view(np.float32), top)
+        scale[m], inverse = unit, _f32(1.0) / unit
+        for k in range(x.shape[1]):
+            codes[m, k] = _i16(_i32(np.rint(x[m, k] * inverse)))
 
 
 @compiled()
@@ -117,11 +110,19 @@ def quantise_windows(
         done += count
 
 
+@compiled()
+def _ones(x: Any) -> Any:
+    """How many bits of 15 are set."""
+    x = x - ((x >> _i32(1)) & _i32(0x5555))
+    x = (x & _i32(0x3333)) + ((x >> _i32(2)) & _i32(0x3333))
+    x = (x + (x >> _i32(4))) & _i32(0x0F0F)
+    return (x + (x >> _i32(8))) & _i32(0x1F)
+
+
 @compiled(nogil=True)
 def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -> None:
     """Add to ``driven`` int64 [passes, K] what each row applies over all vectors, or with ``amplitude`` the square of
-    it: exact, so that no order of adding up matters. ``codes`` int16 [M, K], or ``across`` [K, M], rows padded to
-    whole strips.
+    it: exact, so that no order of adding up matters. ``codes`` int16 [M, K], or ``across`` [K, M].
 
     Passes of one bit are counted together, as the first.
     """
@@ -132,55 +133,72 @@ def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -
         first, top = _i32(passes[i].first), _i32(passes[i].top)
         if passes[i].sign != passes[0].sign or (serial and i > 0):
             continue  # each magnitude meets the passes of its own sign only
-        highest = _BITS if serial else top * top if amplitude else top
+        most = 15 if serial else top * top if amplitude else top
         for a in range(codes.shape[0]):
-            for b in range(0, codes.shape[1], LANES):
-                code = absolute(load_words(codes, a * codes.shape[1] + b))
-                part = (code >> spread_whole(first)) & spread_whole(top)
-                part = ones(code) if serial else part * part if amplitude else part
-                store_words(load_words(gathered, b) + part, gathered, b)
+            _gather(codes[a], first, top, serial, amplitude, gathered)
             if across:
                 driven[i, a] += gathered.sum()
                 gathered[:] = 0
-            elif a == codes.shape[0] - 1 or (a + 2) * highest > _MOST:
-                for k in range(driven.shape[1]):
+            elif a == codes.shape[0] - 1 or (a + 2) * most > _MOST:
+                for k in range(len(gathered)):
                     driven[i, k] += gathered[k]
                 gathered[:] = 0
 
 
-@inlined()
-def _halves(codes: Any) -> Any:
-    """Magnitudes of positive codes in the lower half of words, of negative ones in the upper."""
-    negative = codes & spread_whole(_SIGN)
-    shifted = absolute(codes) << spread_whole(_u32(16))
-    return bits_of(chosen(negative, from_bits(shifted), from_bits(codes)))
+@compiled()
+def _gather(codes: Any, first: Any, top: Any, serial: bool, amplitude: bool, gathered: Any) -> None:
+    """Add to ``gathered`` int32 what a row of ``codes`` applies in a pass; see `count`."""
+    if serial:
+        for k in range(len(codes)):
+            gathered[k] += _ones(abs(_i32(codes[k])))
+    elif amplitude:
+        for k in range(len(codes)):
+            part = (abs(_i32(codes[k])) >> first) & top
+            gathered[k] += part * part
+    else:
+        for k in range(len(codes)):
+            gathered[k] += (abs(_i32(codes[k])) >> first) & top
+
+
+@compiled()
+def _transpose(codes: Any, across: bool, top: int, rows: int, first: int, apart: int, words: Any) -> None:
+    """The codes of the vectors from ``first`` on in the lanes of ``words`` uint32 [rows, 16], at the rows from
+    ``top`` on: magnitudes of positive ones in the lower half, of negative ones in the upper. After ``apart`` lanes
+    the vectors begin again."""
+    vectors = codes.shape[1] if across else codes.shape[0]
+    words[rows:] = 0
+    for lane in range(apart):
+        m = first + lane
+        for k in range(rows):
+            code = _i32(0)
+            if m < vectors:
+                code = _i32(codes[top + k, m]) if across else _i32(codes[m, top + k])
+            words[k, lane] = _u32(max(code, _i32(0))) | (_u32(max(-code, _i32(0))) << _u32(16))
+    for lane in range(apart, LANES):
+        for k in range(rows):
+            words[k, lane] = words[k, lane - apart]
 
 
 @compiled(nogil=True)
-def pack(codes: Any, across: bool, shape: Any, height: int, apart: int, bits: Any, slots: Any) -> None:
+def pack(codes: Any, across: bool, height: int, apart: int, bits: Any, slots: Any) -> None:
     """Bits of ``codes`` int16 [M, K], or ``across`` [K, M], as `hetsim.analog.kernels.registers.add_rows` wants them.
 
-    ``slots`` uint16 [tiles down, chunks, sets, groups of a chunk, 16]: the slots of ``apart`` vectors, a power of two
-    up to 16, stand side by side, plane after plane; then come the next vectors, in a new set. ``bits`` uint32 [planes
-    of such vectors, padded to whole sets]: which bit each slot shows, see `_halves`. ``shape``: M and K.
+    ``slots`` uint16 [tiles down, sets, groups, 16]: the slots of ``apart`` vectors, a power of two up to 16, stand
+    side by side, plane after plane; then come the next vectors, in a new set. ``bits`` uint32 [planes of such
+    vectors, padded to whole sets]: which bit of a word, see `_transpose`, each slot shows.
     """
-    vectors, numbers = shape
-    down, chunks, total = slots.shape[0], slots.shape[1], slots.shape[2]
-    sets, words, offsets = len(bits) // SLOTS, np.empty((height, LANES), np.int32), np.empty(LANES, np.int64)
-    step, far = (codes.shape[1], 1) if across else (1, codes.shape[1])
-    for r in range(down):
+    numbers, vectors = (codes.shape[0], codes.shape[1]) if across else (codes.shape[1], codes.shape[0])
+    sets, words = len(bits) // SLOTS, np.empty((slots.shape[2] * GROUP, LANES), np.uint32)
+    for r in range(slots.shape[0]):
         rows = min(height, numbers - r * height)
         for q in range(-(-vectors // apart)):
-            for lane in range(LANES):  # lanes without a vector show any other: nobody looks at them
-                offsets[lane] = min(q * apart + lane % apart, vectors - 1) * far
-            for k in range(rows):
-                store_words(_halves(gather_words(codes, (r * height + k) * step, offsets)), words, k * LANES)
+            _transpose(codes, across, r * height, rows, q * apart, apart, words)
             for s in range(sets):
                 shift = load_words(bits, s * SLOTS)
+                out = ((r * slots.shape[1] + q * sets + s) * slots.shape[2]) * SLOTS
                 for g in range(-(-rows // GROUP)):
                     found = spread_whole(_u32((g % DEPTH) << GROUP))
-                    for k in range(min(GROUP, rows - g * GROUP)):
+                    for k in range(GROUP):
                         bit = (load_words(words, (g * GROUP + k) * LANES) >> shift) & spread_whole(_u32(1))
-                        found = found + (bit << spread_whole(_u32(k)))
-                    chunk = (r * chunks + g // DEPTH) * total + q * sets + s
-                    store_words(found * spread_whole(_u32(LINE)), slots, (chunk * DEPTH + g % DEPTH) * SLOTS)
+                        found = found + bit * spread_whole(_u32(1 << k))
+                    store_short(found * spread_whole(_u32(LINE)), slots, out + g * SLOTS)

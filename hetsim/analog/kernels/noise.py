@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import store
 from hetsim.analog.kernels.strips import (
-    as_single, bits_of, chosen, from_bits, lanes, most, root, spread, spread_whole,
+    as_single,
+    bits_of,
+    chosen,
+    from_bits,
+    lanes,
+    most,
+    root,
+    spread,
+    spread_whole,
+    store,
 )  # fmt: skip
 from hetsim.analog.lines import LANES
 

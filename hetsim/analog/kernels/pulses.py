@@ -12,10 +12,9 @@ import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled
 from hetsim.analog.kernels.conversion import coding_of, convert, fold, tile_of
-from hetsim.analog.kernels.memory import add_lines, load, store, weighted
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import SLOTS, add_rows
-from hetsim.analog.kernels.strips import spread, spread_whole, total
+from hetsim.analog.kernels.strips import add_lines, load, spread, spread_whole, store, total, weighted
 from hetsim.analog.lines import GROUP, LANES, LINE
 
 _f32, _i32 = np.float32, np.int32
@@ -40,14 +39,14 @@ def _tabulate(rows: Any, first: int, groups: int, line: int, table: Any) -> None
 def _sum_planes(slots: Any, groups: int, rows: Any, line: int, table: Any, sums: Any) -> None:
     """Sums of the rows [K, B] that each slot's bits select, for the lines from ``line`` on: ``sums`` [slots, lanes].
 
-    ``slots`` [chunks, sets, groups of a chunk, 16]: see `hetsim.analog.kernels.codes.pack`.
+    ``slots`` [sets, groups, 16]: see `hetsim.analog.kernels.codes.pack`.
     """
     sums[:] = 0
-    for chunk in range(-(-groups // DEPTH)):
-        count = min(DEPTH, groups - chunk * DEPTH)
-        _tabulate(rows, chunk * DEPTH * GROUP, count, line, table)
-        for s in range(slots.shape[1]):
-            add_rows(table, slots, (chunk * slots.shape[1] + s) * DEPTH * SLOTS, count, sums, s * SLOTS)
+    for g in range(0, groups, DEPTH):
+        count = min(DEPTH, groups - g)
+        _tabulate(rows, g * GROUP, count, line, table)
+        for s in range(slots.shape[0]):
+            add_rows(table, slots, (s * slots.shape[1] + g) * SLOTS, count, sums, s * SLOTS)
 
 
 @compiled()
@@ -128,11 +127,12 @@ def read_pulses(
 ) -> tuple[int, float]:  # fmt: skip
     """Read blocks of a crossbar's columns: their part of ``out`` float32 [M, N] for the packed inputs of M vectors.
 
-    ``slots`` uint16 [tiles down, chunks, sets, groups, 16]: see `codes.pack`; ``order``: how many vectors stand side by side,
-    and the slots that these take. ``heights``: rows of each tile down. ``lines``: see `hetsim.analog.lines`, ``drive``: `hetsim.analog.drive`. ``blocks`` int64 [n, 3]: number of a block, its first
-    output and its number of outputs. ``scale`` float64 [M]. ``key`` uint64 and ``first``, the index of the first
-    vector, decide the noise. ``room``: scratch, see `hetsim.analog.readout`. Returns how many conversions clipped,
-    and the signals' squares weighted by ``lines.power``.
+    ``slots`` uint16 [tiles down, sets, groups, 16]: see `codes.pack`; ``order``: how many vectors stand side by side,
+    and the slots that these take. ``heights``: rows of each tile down. ``lines``: see `hetsim.analog.lines`,
+    ``drive``: `hetsim.analog.drive`. ``blocks`` int64 [n, 3]: number of a block, its first output and
+    its number of outputs. ``scale`` float64 [M]. ``key`` uint64 and ``first``, the index of the first vector,
+    decide the noise. ``room``: scratch, see `hetsim.analog.readout`. Returns how many
+    conversions clipped, and the signals' squares weighted by ``lines.power``.
     """
     tables, sums, spread_tables, spreads, output, seeds = room
     clipped, saved, width, noise = 0, 0.0, lines.signals.shape[3], lines.variances.shape[2] > 0

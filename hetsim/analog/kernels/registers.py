@@ -14,18 +14,15 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from hetsim.analog.kernels.memory import address
-from hetsim.analog.kernels.strips import alike
+from hetsim.analog.kernels.strips import address, alike
 from hetsim.analog.lines import LANES, LINE
 
 SLOTS = 16  # sums of a set, which one call of `add_rows` takes on
+PANEL = 6  # rows of a product
 # 32 registers of a whole vector, or 16 of half of one
 WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 
-PANEL, COLUMNS = 6, 64 if WIDE else 16  # rows and columns of a product of singles whose sums fill the registers
-PAIR_PANEL, PAIR_COLUMNS = (12, 32) if WIDE else (6, 16)  # and of pairs of 16-bit numbers
-
-_INDEX, _INT, _BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
+_INDEX, _BYTE = ir.IntType(64), ir.IntType(8)
 
 
 def _counted(builder: Any, count: Any, sums: list[Any], body: Any) -> list[Any]:
@@ -84,56 +81,39 @@ def add_rows(typing: Any, table: Any, offsets: Any, at: Any, groups: Any, sums: 
     return types.void(table, offsets, whole, whole, sums, whole), emit
 
 
-def _multiplied(builder: Any, value: Any, weights: Any, total: Any) -> Any:
-    """``total`` and the products of a single, or of a pair of 16-bit numbers, with a vector of singles or pairs."""
-    if weights.type.element == ir.FloatType():
-        return builder.fadd(builder.fmul(value, weights, flags=["contract"]), total, flags=["contract"])
-    wide = ir.VectorType(_INT, 2 * LANES)
-    pairs = builder.sext(builder.bitcast(value, weights.type), wide)
-    products = builder.mul(pairs, builder.sext(weights, wide))
-    nothing, kind = ir.Constant(wide, ir.Undefined), ir.VectorType(_INT, LANES)
-    even, odd = (ir.Constant(kind, list(range(start, 2 * LANES, 2))) for start in (0, 1))
-    both = builder.add(builder.shuffle_vector(products, nothing, even), builder.shuffle_vector(products, nothing, odd))
-    return builder.add(both, total)  # LLVM knows this as one instruction
-
-
-def _product(full: bool) -> Any:
-    """A product of as many columns as registers hold sums for, or of 16."""
-
+def _product(vectors: int) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
     def multiply(
-        typing: Any, left: Any, at: Any, apart: Any, step: Any, count: Any, right: Any, where: Any, row: Any,
-        out: Any, to: Any, far: Any,
+        typing: Any, left: Any, at: Any, apart: Any, step: Any, count: Any, right: Any, where: Any, wide: Any,
+        out: Any, to: Any, row: Any,
     ) -> Any:  # fmt: skip
-        whole, single = types.int64, left.dtype == types.float32
-        panel, strips = (PANEL, COLUMNS // LANES) if single else (PAIR_PANEL, PAIR_COLUMNS // LANES)
-        strips = strips if full else 1
-        element, weight = (ir.FloatType(), ir.FloatType()) if single else (_INT, ir.IntType(16))
-        lanes = LANES if single else 2 * LANES
+        whole, single = types.int64, ir.FloatType()
+        kind = ir.VectorType(single, LANES)
 
         def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-            left, at, apart, step, count, right, where, row, out, to, far = arguments
-            kind, total = ir.VectorType(weight, lanes), ir.VectorType(element, LANES)
-            begin = address(context, builder, found.args[0], left, at, element)
-            rows = [builder.gep(begin, [builder.mul(apart, _INDEX(r))]) for r in range(panel)]
-            columns = address(context, builder, found.args[5], right, where, weight)
+            left, at, apart, step, count, right, where, wide, out, to, row = arguments
+            begin = address(context, builder, found.args[0], left, at, single)
+            rows = [builder.gep(begin, [builder.mul(apart, _INDEX(r))]) for r in range(PANEL)]
+            columns = address(context, builder, found.args[5], right, where, single)
 
             def body(k: Any, sums: list[Any]) -> list[Any]:
-                line = builder.gep(columns, [builder.mul(k, row)])
-                places = [builder.gep(line, [_INDEX(v * lanes)]) for v in range(strips)]
+                line = builder.gep(columns, [builder.mul(k, wide)])
+                places = [builder.gep(line, [_INDEX(v * LANES)]) for v in range(vectors)]
                 weights = [builder.load(builder.bitcast(p, kind.as_pointer()), align=LINE) for p in places]
-                along, result = builder.mul(k, step), []
-                for r in range(panel):
-                    value = alike(builder, builder.load(builder.gep(rows[r], [along])), total)
-                    parts = zip(weights, sums[r * strips : (r + 1) * strips], strict=True)
-                    result += [_multiplied(builder, value, w, s) for w, s in parts]
+                far = builder.mul(k, step)
+                result = []
+                for r in range(PANEL):
+                    value = alike(builder, builder.load(builder.gep(rows[r], [far])), kind)
+                    for v in range(vectors):
+                        part = builder.fmul(value, weights[v], flags=["contract"])
+                        result.append(builder.fadd(part, sums[r * vectors + v], flags=["contract"]))
                 return result
 
-            zeros = [ir.Constant(total, None)] * (panel * strips)
+            zeros = [ir.Constant(kind, [0.0] * LANES)] * (PANEL * vectors)
             for i, result in enumerate(_counted(builder, count, zeros, body)):
-                r, v = divmod(i, strips)
-                index = builder.add(to, builder.add(builder.mul(far, _INDEX(r)), _INDEX(v * LANES)))
-                builder.store(result, address(context, builder, found.args[8], out, index, total), align=LINE)
+                r, v = divmod(i, vectors)
+                index = builder.add(to, builder.add(builder.mul(row, _INDEX(r)), _INDEX(v * LANES)))
+                builder.store(result, address(context, builder, found.args[8], out, index, kind), align=LINE)
             return context.get_dummy_value()
 
         return types.void(left, whole, whole, whole, whole, right, whole, whole, out, whole, whole), emit
@@ -141,8 +121,7 @@ def _product(full: bool) -> Any:
     return multiply
 
 
-# Products of some rows of `left` from index `at` on, rows `apart` and numbers of a row `step` from each other, `count`
-# of them, with columns of `right` from index `where` on, whose rows are `row` from each other. They are written to
-# `out` from index `to` on, in rows `far` apart. With float32, 6 rows and 64 (16) columns. With pairs of 16-bit numbers
-# in int32, 12 rows and 32 (16) columns of pairs, exact in int32.
-multiply_block, multiply_strip = _product(True), _product(False)
+# Products of 6 rows of `left`, float32 from index `at` on, rows `apart` and numbers of a row `step` from each other,
+# `count` of them, with 64 (16) columns of `right`, from index `where` on, in rows that are `wide`. They are written
+# to `out` from index `to` on, in rows of length `row`.
+multiply_block, multiply_strip = _product(4), _product(1)
