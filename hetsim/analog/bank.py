@@ -57,7 +57,8 @@ class Bank:
         self._shape = (sheet.rows, sheet.columns)
         self._free = list(range(count))
         self._pulses: dict[int, NDArray[np.uint32]] = {}
-        self._before: dict[int, NDArray[np.uint32]] = {}
+        self._usual: dict[int, NDArray[np.float32]] = {}
+        self._before: dict[int, NDArray[np.float32]] = {}
         self._faults: dict[int, NDArray[np.float32] | None] = {}
         self._lives: dict[int, tuple[NDArray[Any], NDArray[np.float32]]] = {}
         self._writings: dict[Name, int] = {}
@@ -94,7 +95,7 @@ class Bank:
             keys = [[derive(self._key, "tile", t) for t in each] for each in tiles]
             layers.append(Layer.program(matrix, sheet, key, time - age, stuck, keys))
             for each, crossbar in zip(tiles, layers[-1].crossbars, strict=True):
-                placed.append(self._wear(crossbar, each, crossbar.pulses, preloaded))
+                placed.append(self._wear(crossbar, each, crossbar.pulses, preloaded, written=True))
             taken += tiles
         every = np.concatenate(placed)
         seconds = self._programming.taken(every, self._sheet.device.write)
@@ -107,7 +108,7 @@ class Bank:
         """Count the pulses of an update in place of what is stored under a name, [2, K, N] for each group."""
         stored = self.stored[name]
         for crossbar, tiles, new in zip(stored.crossbars, stored.tiles, pulses, strict=True):
-            self._wear(crossbar, tiles, new, preloaded=False)
+            self._wear(crossbar, tiles, new)
 
     def release(self, name: Name) -> None:
         """Give up what is stored under a name; its tiles may be written anew."""
@@ -119,11 +120,13 @@ class Bank:
         """Most write pulses that any cell has had."""
         return max((int(pulses.max()) for pulses in self._pulses.values()), default=0)
 
-    def wear(self, seconds: float) -> Mapping[str, float]:
+    def wear(self, seconds: float, every: float | None = None) -> Mapping[str, float]:
         """How worn the cells of the tiles in use are after a run of so many seconds, and how long they would last.
 
         ``max_write_pulses`` and ``mean_write_pulses`` of a cell, ``worn_out_cells``, ``wear`` as a share of the
-        endurance, and the years to the first failure at the run's own rate of writing.
+        endurance, and the years to the first failure: at the run's own rate of writing, or when all that was written,
+        preloaded matrices too, is written again ``every`` so many seconds, or after each run where that takes longer.
+        A cell that took many pulses for a write takes as many as others the next time, unless they are simulated.
         """
         device, worst = self._sheet.device, self.worst()
         found = {"max_write_pulses": float(worst)}
@@ -136,8 +139,11 @@ class Bank:
             found["worn_out_cells"] = float(self.failed)
         if device.endurance is None:
             return found
-        since = np.stack([had - self._before.get(tile, np.uint32(0)) for tile, had in self._pulses.items()])
-        return found | {"wear": worst / device.endurance} | lifetime(device, since, seconds)
+        found["wear"] = worst / device.endurance
+        if every is not None:
+            return found | lifetime(device, np.stack(list(self._usual.values())), max(every, seconds))
+        since = np.stack([took - self._before.get(tile, np.float32(0)) for tile, took in self._usual.items()])
+        return found | lifetime(device, since, seconds)
 
     def _make_room(self, tiles: int) -> None:
         for name in list(self.stored):
@@ -148,16 +154,28 @@ class Bank:
             raise ValueError(f"{tiles} crossbars are needed, the bank has {len(self._free)}")
 
     def _wear(
-        self, crossbar: Crossbar, tiles: tuple[int, ...], pulses: NDArray[np.uint32], preloaded: bool
+        self,
+        crossbar: Crossbar,
+        tiles: tuple[int, ...],
+        pulses: NDArray[np.uint32],
+        preloaded: bool = False,
+        written: bool = False,
     ) -> NDArray[np.uint32]:
         """Count pulses [2, K, N], return them in place; cells that die of them are stuck from now on."""
         placed = crossbar.tiling.place(pulses)
-        died = 0
+        device, died = self._sheet.device, 0
         for tile, new in zip(tiles, placed, strict=True):
-            for counts in (self._pulses, self._before) if preloaded else (self._pulses,):
-                if tile not in counts:
-                    counts[tile] = np.zeros(self._shape, np.uint32)
-                counts[tile][: new.shape[0], : new.shape[1]] += new
+            if tile not in self._pulses:
+                self._pulses[tile] = np.zeros(self._shape, np.uint32)
+                self._usual[tile] = np.zeros(self._shape, np.float32)
+            inside = (slice(new.shape[0]), slice(new.shape[1]))
+            self._pulses[tile][inside] += new
+            drawn = written and device.pulsed is None  # anew for each write
+            usual = (new > 0) * np.float32(device.write.pulses) if drawn else new.astype(np.float32)
+            self._usual[tile][inside] += usual
+            if preloaded:
+                before = self._before.setdefault(tile, np.zeros(self._shape, np.float32))
+                before[inside] += usual
             died += self._worn_out(tile, self._pulses[tile])
         if died:
             self.failed += died

@@ -51,14 +51,16 @@ def program(
 ) -> Cells:
     """Cells after write-verify to ``target`` (siemens, any shape), read back with ``bits`` by the chip's converter.
 
-    Raises ValueError for targets that are no conductances.
+    Raises ValueError for targets that are no conductances, and for stuck cells that are none or not as many.
     """
     goal = np.ascontiguousarray(target, dtype=np.float32)
     if not (np.isfinite(goal).all() and (goal >= 0).all()):
         raise ValueError("target conductances must be finite and not negative")
-    if stuck is not None and not (np.nan_to_num(stuck) >= 0).all():
-        raise ValueError("conductances of stuck cells must not be negative")
     faults = None if stuck is None else np.asarray(stuck, dtype=np.float32)
+    if faults is not None and faults.shape != goal.shape:
+        raise ValueError(f"stuck cells are given in the shape {faults.shape}, the cells have {goal.shape}")
+    if faults is not None and not (np.isnan(faults) | ((faults >= 0) & (faults < np.inf))).all():
+        raise ValueError("conductances of stuck cells must be finite and not negative, or NaN for healthy cells")
     deviation = generator(key, "deviation").standard_normal(goal.shape, dtype=np.float32)
     exponent = None
     if device.drift is not None:

@@ -159,6 +159,8 @@ class Crossbar:
         noise, stuck cells and converter errors. Noise comes from ``key`` and the index of the vector, counted from
         ``first``. Raises ValueError for numbers that cannot be applied.
         """
+        if not np.isfinite(time):
+            raise ValueError(f"a time in seconds is expected, found {time}")
         inputs = self._checked(x, transposed)
         negative = bool(inputs.min() < 0)
         signed = negative if signed is None else signed

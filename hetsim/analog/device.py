@@ -69,7 +69,9 @@ class DeviceSheet(Facts):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.g_min >= self.g_max:
-            raise ValueError(f"the conductance window is upside down: g_min {self.g_min} S, g_max {self.g_max} S")
+            raise ValueError(
+                f"the conductance window is upside down: g_min {self.g_min:.6g} S is not below g_max {self.g_max:.6g} S"
+            )
         times = [r.time for r in self.relaxation]
         if any(b <= a for a, b in pairwise(times)):
             raise ValueError("relaxation curves must be in order of time")

@@ -100,6 +100,8 @@ class MacroSheet(Storage):
             return "charge sensing, and no other, needs the capacitance of a line"
         if self.wires is not None and (self.sensing == "charge" or (self.sensing == "voltage" and self.bidirectional)):
             return "wires are known for current sensing, and for voltage sensing in one direction"
+        if self.wires is not None and (misfit := self.wires.misfit(self.rows, self.columns)):
+            return misfit
         if self.sensing == "current":
             return ""
         if self.pair == "columns" and self.subtraction == "analog":

@@ -47,7 +47,9 @@ class Storage(Facts):
                 )
             return (top,)
         for width in self.slices:
-            if width < 1 or 2**width > levels:
+            if width < 1:
+                raise ValueError(f"a slice of {width} bits holds nothing: each takes at least 1 bit")
+            if 2**width > levels:
                 raise ValueError(f"a slice of {width} bits takes {2**width} levels, the device has {levels}")
         held = sum(self.slices) + signed
         if held > MOST_BITS:

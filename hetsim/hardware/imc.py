@@ -171,7 +171,7 @@ class Imc(Component[ImcSheet]):
 
     def report(self, state: Bank, seconds: float) -> Mapping[str, float]:
         """Wear of the cells, see `Bank.wear`."""
-        return state.wear(seconds)
+        return state.wear(seconds, self.sheet.rewrite)
 
     def peaks(self) -> Mapping[str, float]:
         """Every crossbar full and all at work, inputs unsigned; the macros alone, without bus and programming."""

@@ -60,6 +60,8 @@ class ImcSheet(Sheet, MacroSheet):
     ``activation`` units work behind the converters, ``pooling`` units take an op of their own. Outputs leave in
     format ``output``. With ``deploy: preloaded`` what fits is stored before t = 0, with ``cold`` in the run.
     ``age`` is the time since programming at t = 0 (default: the youngest age for which the device's laws hold).
+    ``rewrite`` is how often all that the run wrote, before t = 0 too, is written again, for the years to the first
+    failure (default: what the run itself writes, run after run); it takes no time or energy.
     ``layers`` stores some layers otherwise than the others: by the name of an op or of its stored tensor, or a pattern
     of such names, of which the first that fits holds.
     """
@@ -74,6 +76,7 @@ class ImcSheet(Sheet, MacroSheet):
     programming: Programming = Programming()
     deploy: Literal["preloaded", "cold"] = "preloaded"
     age: Time | None = None
+    rewrite: Time | None = Field(default=None, gt=0)
     compensation: Compensation | None = None
     layers: Mapping[str, Storage] = {}
 

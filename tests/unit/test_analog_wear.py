@@ -129,6 +129,29 @@ def test_what_was_there_before_the_run_is_no_rate() -> None:
     assert 0 < worn.wear(1.0)["first_failure_years"] < 50 / YEAR
 
 
+def test_years_of_what_is_written_again_are_those_of_the_mean_write() -> None:
+    """Cells of a preloaded matrix took 1 to some dozen pulses; over many writes each takes the mean of 8.5."""
+    worn = bank(device(endurance=1e6))
+    crossbar = worn.store(("w", 0), weights(), 0.0, preloaded=True).crossbars[0]
+    assert crossbar.pulses.max() > 12
+    assert "first_failure_years" not in worn.wear(1.0)
+    hourly = 1e6 / 8.5 * 3600 / YEAR
+    assert worn.wear(1.0, every=3600.0)["first_failure_years"] == pytest.approx(hourly)
+    assert worn.wear(7200.0, every=3600.0)["first_failure_years"] == pytest.approx(2 * hourly)  # no faster than it runs
+    worn.updated(("w", 0), [np.full((2, 32, 8), 4, np.uint32)])
+    assert worn.wear(3600.0)["first_failure_years"] == pytest.approx(hourly * 8.5 / 4)
+    assert worn.wear(1.0, every=3600.0)["first_failure_years"] == pytest.approx(hourly * 8.5 / 12.5)
+    assert worn.wear(1.0, every=3600.0)["max_write_pulses"] == crossbar.pulses.max() + 4
+
+
+def test_years_of_simulated_pulses_are_those_of_the_cell() -> None:
+    response = {"up": {"step": "2 uS"}, "down": {"step": "2 uS"}, "device": 0.3}
+    pulsed = {"response": response, "tolerance": "1 uS", "max_pulses": 60}
+    worn = bank(device(programming=None, pulsed=pulsed, endurance=1e6))
+    most = worn.store(("w", 0), weights(), 0.0).crossbars[0].pulses.max()
+    assert worn.wear(1.0)["first_failure_years"] == pytest.approx(1e6 / most / YEAR)
+
+
 # --- the first of many ---
 
 

@@ -270,7 +270,7 @@ def test_conductances_that_cannot_be(matrix: Any, told: str) -> None:
 
 def test_places_that_are_not_there() -> None:
     with pytest.raises(
-        ValueError, match="no segment 7 of word line 1 that could be open: 4 lines have segments 0 to 6"
+        ValueError, match="no segment 7 of word line 1 that could be open: 4 word lines have segments 0 to 6"
     ):
         transfer(cells(4, 6), wires(open_word_lines=[[1, 7]]))
     with pytest.raises(ValueError, match="no segment 0 of bit line 6"):

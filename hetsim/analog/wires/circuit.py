@@ -67,6 +67,8 @@ class Circuit:
         tall, wide = size or cells.shape
         if tall < rows or wide < columns:
             raise ValueError(f"{rows} x {columns} cells do not fit a crossbar of {tall} x {wide}")
+        if misfit := wires.misfit(tall, wide):
+            raise ValueError(misfit)
         self.sensing = sensing
         self.passing: Doubles = 1 / (1 + wires.access * cells)  # a cell's share of the voltage over it and transistor
         self.cells = cells * self.passing
@@ -76,8 +78,8 @@ class Circuit:
         # cells out of use carry no current: they only lengthen the lines
         word = _segments(columns, wires.word_line, source, behind + (wide - columns) * wires.word_line)
         bit = _segments(rows, wires.bit_line, before, sense + (tall - rows) * wires.bit_line)
-        cut = _places("word", wires.open_word_lines, (tall, wide), columns)
-        split = _places("bit", wires.open_bit_lines, (wide, tall), rows)
+        cut = _places(wires.open_word_lines, columns)
+        split = _places(wires.open_bit_lines, rows)
         words = np.empty((2, -(-rows // kernels.LANES), columns, kernels.LANES))
         bits = np.empty((2, rows, columns))
         kernels.factor_words(self.cells, word, cut, words[0], words[1])
@@ -182,14 +184,8 @@ def _segments(cells: int, pitch: float, before: float, behind: float) -> Doubles
     return ohms
 
 
-def _places(name: str, places: tuple[Place, ...], size: tuple[int, int], used: int) -> NDArray[np.int64]:
+def _places(places: tuple[Place, ...], used: int) -> NDArray[np.int64]:
     """Lines and segments that are open: one among cells out of use cuts what lies beyond those in use."""
-    for line, segment in places:
-        if line >= size[0] or segment > size[1]:
-            raise ValueError(
-                f"there is no segment {segment} of {name} line {line} that could be open: "
-                f"{size[0]} lines have segments 0 to {size[1]} each"
-            )
     return np.array([(line, min(segment, used)) for line, segment in places], np.int64).reshape(-1, 2)
 
 

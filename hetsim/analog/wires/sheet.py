@@ -35,6 +35,18 @@ class Wires(Facts):
     open_word_lines: tuple[Place, ...] = ()
     open_bit_lines: tuple[Place, ...] = ()
 
+    def misfit(self, rows: int, columns: int) -> str:
+        """Which open segment a crossbar of so many rows and columns does not have, or nothing."""
+        kinds = (("word", self.open_word_lines, rows, columns), ("bit", self.open_bit_lines, columns, rows))
+        for kind, places, lines, cells in kinds:
+            for line, segment in places:
+                if line >= lines or segment > cells:
+                    return (
+                        f"there is no segment {segment} of {kind} line {line} that could be open: "
+                        f"{lines} {kind} lines have segments 0 to {cells} each"
+                    )
+        return ""
+
     def transposed(self) -> Self:
         """The wires when bit lines are driven and word lines sensed, each at the ends that they have.
 
