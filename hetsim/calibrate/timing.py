@@ -10,6 +10,7 @@ Call = Callable[[], object]
 Progress = Callable[[int, int], None]
 Clock = Callable[[], float]
 ROUNDS = 4
+RESOLVED = 0.1  # least share of a call's time that the difference of two can tell
 
 
 @dataclass(eq=False)
@@ -42,7 +43,8 @@ class Probe:
         """Seconds of one repeat; with two calls, without what both of them take besides."""
         if len(self.calls) == 1:
             return self.best[0] / self.repeats[0]
-        return max((self.best[1] - self.best[0]) / (self.repeats[1] - self.repeats[0]), 1e-9)
+        each = (self.best[1] - self.best[0]) / (self.repeats[1] - self.repeats[0])
+        return max(each, self.best[1] / self.repeats[1] * RESOLVED)  # a busy moment can make the short call the longer
 
 
 def sample(probes: Iterable[Probe], seconds: float, progress: Progress | None = None) -> None:

@@ -58,6 +58,16 @@ def test_what_surrounds_two_chains_cancels_out() -> None:
     assert probe.seconds == pytest.approx(0.5)
 
 
+def test_a_short_chain_met_by_a_busy_moment_leaves_a_time_that_can_be() -> None:
+    clock = Clock()
+    probe = Probe([clock.takes(9), clock.takes(7 + 6 * 0.5)], (2, 6))
+    probe.sample(100, clock)
+    slower = Probe([clock.takes(11), clock.takes(7 + 6 * 0.5)], (2, 6))
+    slower.sample(100, clock)
+    assert 0.1 <= probe.seconds <= 10 / 6
+    assert slower.seconds == pytest.approx(10 / 6 / 10)
+
+
 def test_rounds_keep_the_best_of_all() -> None:
     calls = []
     probes = [Probe([lambda i=i: calls.append(i)]) for i in range(3)]
