@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from hetsim.figures import engineering, plain
 
 
