@@ -126,11 +126,10 @@ class Crossbar:
         return conductance.conductance(self.sheet.device, self.cells, time - self.time, None, reads)
 
     def read_back(self, time: float, key: int, mode: Mode = "analog") -> NDArray[np.float64]:
-        """The matrix [K, N] that the cells hold, as one read of each of them shows it, with its noise."""
+        """The matrix [K, N] that the cells hold, as one read of each of them shows it, with noise of every duration."""
         cells = self.conductances(time, mode).astype(np.float64)
-        if mode == "analog" and self.sheet.device.read_noise is not None:
-            sigma = conductance.read_sigma(self.sheet.device, cells, time - self.time)
-            cells += sigma * conductance.generator(key, "read back").standard_normal(cells.shape)
+        if mode == "analog":
+            cells = conductance.sampled(self.sheet.device, cells, time - self.time, key, self.tiles[0], self.cells)
         scheme = self.sheet.scheme
         split = cells.reshape(*scheme.shape, *cells.shape[1:]).mean(axis=1)
         signed = split[:, 0] - split[:, 1] if scheme.polarities == 2 else split[:, 0] - self.sheet.device.g_min
@@ -249,12 +248,13 @@ class Crossbar:
             actual = conductance.perturbed(device, array.actual, age, key, self.tiles[0], self.cells)
             errors = mismatch(sheet, self.tiling, self.tiles, transposed)
             sample, lasting = device.noisy("sample"), device.noisy("mvm")
+            switching = device.telegraph is not None and device.telegraph.correlation == "mvm"
             array = replace(
                 array,
                 actual=actual,
                 variances=conductance.read_sigma(device, actual, age, self.cells) ** 2 if sample else None,
                 sigma=conductance.frozen_sigma(device, actual, age, self.cells) if lasting else None,
-                telegraph=conductance.telegraph(device, actual, self.tiles[0]) if lasting else None,
+                telegraph=conductance.telegraph(device, actual, self.tiles[0]) if switching else None,
                 mismatch=spread_out(errors, grouped(sheet, self.tiling, transposed), array.tiling.down),
             )
             if sheet.wires is not None:

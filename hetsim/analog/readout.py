@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from hetsim.analog.drive import Codes, Drive, Single, Vectors, drive
 from hetsim.analog.lines import BLOCK, GROUP, LANES, LINE, Layout, Lines, aligned
 from hetsim.analog.macro import MacroSheet
+from hetsim.keys import key as derive
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,15 +45,20 @@ class Readers:
     lines: Lines
     scale: float
 
-    def read(self, inputs: Vectors, signed: bool, key: int, first: int) -> Readout:
-        """Read the products of M vectors. Pieces do not depend on threads, and are added up in order."""
+    def read(self, inputs: Vectors, signed: bool, key: int, first: int, lasting: int | None = None) -> Readout:
+        """Read the products of M vectors. Pieces do not depend on threads, and are added up in order.
+
+        ``key`` decides the noise of samples, ``lasting`` (default: made from it) that which stays for a product: reads
+        that are parts of one product share it.
+        """
         from hetsim.analog import kernels
 
         sheet, (count, rows) = self.sheet, inputs.shape
         bits, passes = sheet.magnitude_bits(signed), sheet.passes(signed)
         amplitude = sheet.dac.encoding == "amplitude"
         drives = drive(passes, bits, sheet.adc.codes(sheet.signed_codes))
-        read = self._levels if amplitude else self._pulses
+        frozen = np.uint64(derive(key, "lasting") if lasting is None else lasting)
+        read = partial(self._one_by_one, frozen) if self.lines.cells.shape[2] > 0 else self._read
         values = np.empty((count, self.layout.tiling.columns), np.float32)
 
         def piece(part: tuple[slice, NDArray[np.int64]]) -> tuple[NDArray[np.int64], float, int]:
@@ -69,6 +76,27 @@ class Readers:
         driven, saved, clipped = zip(*shared_out(piece, parts, threads=work > _ALONE), strict=True)
         full = np.array([float(p.top) ** 2 if amplitude else 1.0 for p in passes])
         return Readout(values, (np.sum(driven, axis=0) / full[:, None]).sum(axis=0), sum(saved), sum(clipped))
+
+    def _read(self, *arguments: Any) -> tuple[int, float]:
+        return (self._levels if self.sheet.dac.encoding == "amplitude" else self._pulses)(*arguments)
+
+    def _one_by_one(
+        self, lasting: Any, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any,
+        first: int, out: Single,
+    ) -> tuple[int, float]:  # fmt: skip
+        """Vectors through cells that have, each time, the noise of one product."""
+        from hetsim.analog import kernels
+
+        signals = aligned(self.lines.signals.shape, np.float32)
+        drawn = replace(self, lines=self.lines._replace(signals=signals))
+        clipped, saved = 0, 0.0
+        for m in range(len(scale)):
+            kernels.draw_cells(self.lines, blocks, lasting, first + m, signals)
+            part = slice(m, m + 1)
+            one = np.ascontiguousarray(codes[:, part] if across else codes[part])
+            found = drawn._read(one, across, drives, blocks, scale[part], key, first + m, out[part])
+            clipped, saved = clipped + found[0], saved + found[1]
+        return clipped, saved
 
     def _pulses(
         self, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any, first: int,

@@ -81,7 +81,7 @@ def read(sheet: MacroSheet, readers: list[Readers], codes: Codes, signed: bool, 
             alone = sheet.single_pass(step)
             part = Coded(applied(codes[:, rows], step).astype(np.int16), 1.0)
             one = Readers(alone, reader.layout, reader.lines, 1.0)
-            found = one.read(part, step.sign == 0, derive(key, "sum", r, i), first)
+            found = one.read(part, step.sign == 0, derive(key, "sum", r, i), first, derive(key, "lasting", r))
             sums = np.rint(found.values).astype(np.int64)
             errors = table[sums % sheet.an_code]
             total += (2.0**step.first) * (-1 if step.sign < 0 else 1) * (sums - errors)
