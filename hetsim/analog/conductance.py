@@ -180,13 +180,19 @@ def perturbed(
 
 
 def sampled(
-    device: DeviceSheet, actual: Floats, age: float, key: int, tile: int = 0, cells: Cells | None = None
+    device: DeviceSheet,
+    actual: Floats,
+    age: float,
+    key: int,
+    tile: int = 0,
+    cells: Cells | None = None,
+    temperature: float | None = None,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """One sample of each cell alone, in siemens: with noise of every duration, not cut off at zero; see `perturbed`."""
     numbers = generator(key, "read back")
     kinds: tuple[Correlation, ...] = ("mvm", "inference")
     slow = [_sigma_of(device, actual, age, cells, kind) for kind in kinds]
-    spread = np.sqrt(read_sigma(device, actual, age, cells) ** 2 + slow[0] ** 2 + slow[1] ** 2)
+    spread = np.sqrt(read_sigma(device, actual, age, cells, temperature) ** 2 + slow[0] ** 2 + slow[1] ** 2)
     read = actual.astype(np.float64) + spread * numbers.standard_normal(actual.shape)
     if device.telegraph is None:
         return read

@@ -123,13 +123,14 @@ class Crossbar:
             return self.cells.target
         disturbed = self.sheet.device.disturb is not None
         reads = self.reads[:, None] + self.reads_across if disturbed else 0.0
-        return conductance.conductance(self.sheet.device, self.cells, time - self.time, None, reads)
+        return conductance.conductance(self.sheet.device, self.cells, time - self.time, self.sheet.temperature, reads)
 
     def read_back(self, time: float, key: int, mode: Mode = "analog") -> NDArray[np.float64]:
         """The matrix [K, N] that the cells hold, as one read of each of them shows it, with noise of every duration."""
         cells = self.conductances(time, mode).astype(np.float64)
         if mode == "analog":
-            cells = conductance.sampled(self.sheet.device, cells, time - self.time, key, self.tiles[0], self.cells)
+            device, heat = self.sheet.device, self.sheet.temperature
+            cells = conductance.sampled(device, cells, time - self.time, key, self.tiles[0], self.cells, heat)
         scheme = self.sheet.scheme
         split = cells.reshape(*scheme.shape, *cells.shape[1:]).mean(axis=1)
         signed = split[:, 0] - split[:, 1] if scheme.polarities == 2 else split[:, 0] - self.sheet.device.g_min
@@ -242,7 +243,7 @@ class Crossbar:
 
     def _array(self, time: float, mode: Mode, transposed: bool, key: int) -> Array:
         """The cells as a read from one side meets them; ``key`` draws the noise that lasts for the whole read."""
-        sheet, device, age = self.sheet, self.sheet.device, time - self.time
+        sheet, device, age, heat = self.sheet, self.sheet.device, time - self.time, self.sheet.temperature
         array = Array(sheet.reading(self.tiling, transposed), self.conductances(time, mode), self.cells.target)
         if mode == "analog":
             actual = conductance.perturbed(device, array.actual, age, key, self.tiles[0], self.cells)
@@ -252,7 +253,7 @@ class Crossbar:
             array = replace(
                 array,
                 actual=actual,
-                variances=conductance.read_sigma(device, actual, age, self.cells) ** 2 if sample else None,
+                variances=conductance.read_sigma(device, actual, age, self.cells, heat) ** 2 if sample else None,
                 sigma=conductance.frozen_sigma(device, actual, age, self.cells) if lasting else None,
                 telegraph=conductance.telegraph(device, actual, self.tiles[0]) if switching else None,
                 mismatch=spread_out(errors, grouped(sheet, self.tiling, transposed), array.tiling.down),

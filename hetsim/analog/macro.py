@@ -13,7 +13,7 @@ from hetsim.analog.mapping import Tiling
 from hetsim.analog.scheme import Encoding, Scheme
 from hetsim.analog.storage import Storage
 from hetsim.analog.wires.sheet import Wires
-from hetsim.units import Capacitance, Energy, Time, Voltage
+from hetsim.units import Capacitance, Energy, Temperature, Time, Voltage
 
 
 class MacroSheet(Storage):
@@ -37,7 +37,8 @@ class MacroSheet(Storage):
     once, the others cut off, and a tile takes turns. ``bidirectional``: the array can be driven at its columns and
     sensed at its rows.
     ``sample`` is the energy per sensed line and word-line pulse, ``integrate`` per sensed line and integration.
-    ``wires``: resistances between drivers, cells and converters (default: none).
+    ``wires``: resistances between drivers, cells and converters (default: none). ``temperature`` of the chip speeds up
+    ageing by Arrhenius' law (default: cells age as they did when they were measured) and makes thermal noise (300 K).
     """
 
     rows: int = Field(ge=1)
@@ -60,6 +61,7 @@ class MacroSheet(Storage):
     active_rows: int | None = Field(default=None, ge=1)
     bidirectional: bool = False
     wires: Wires | None = None
+    temperature: Temperature | None = Field(default=None, gt=0)
     sample: Energy = Field(default=0.0, ge=0)
     integrate: Energy = Field(default=0.0, ge=0)
 
@@ -102,6 +104,11 @@ class MacroSheet(Storage):
             return "wires are known for current sensing, and for voltage sensing in one direction"
         if self.wires is not None and (misfit := self.wires.misfit(self.rows, self.columns)):
             return misfit
+        if self.device.iv is not None and (self.wires is not None or self.sensing != "current"):
+            return (
+                "the device's current bends with its voltage (iv), and reads know that of cells at full voltage alone: "
+                "sense the current, without wires (hetsim.analog.wires solves a circuit of such cells), or leave iv out"
+            )
         if self.sensing == "current":
             return ""
         if self.pair == "columns" and self.subtraction == "analog":
@@ -120,6 +127,11 @@ class MacroSheet(Storage):
             return "bipolar inputs have a sign and at least one magnitude bit"
         if self.signed_codes and self.adc.bits < 2:
             return "a signed conversion takes at least 2 bits"
+        if self.device.iv is not None and self.dac.encoding == "amplitude" and self.dac.bits > 1:
+            return (
+                "the device's current bends with its voltage (iv), so voltage levels are no multiples of an input's "
+                "unit: apply pulses of full voltage (encoding: pulses), or leave iv out"
+            )
         return self.adc.range.misfit(self.sensing) or self.dac.misfit()
 
     def _stored(self) -> str:
