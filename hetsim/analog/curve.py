@@ -69,7 +69,6 @@ class Formula(Facts):
             y = np.clip(y, self.low, self.high)
         return y
 
-
     def scalar(self, x: float) -> float:
         """The formula at one positive x, without NumPy, which loading a datasheet leaves alone."""
         y = sum(c * x**k for k, c in enumerate(self.polynomial))
@@ -128,7 +127,6 @@ class Curve(Formula):
         for piece in reversed(self.pieces):
             y = np.where(x < x.dtype.type(piece.below), piece.value(x), y)
         return y
-
 
     def lowest(self, start: float, stop: float) -> float:
         """About the smallest value between two conductances in siemens: that at 65 of them, and at all points."""

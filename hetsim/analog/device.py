@@ -93,7 +93,9 @@ class DeviceSheet(Facts):
         for name, noise in noises.items():
             lowest = 0.0 if noise is None else noise.relative.lowest(self.g_min, self.g_max)
             if lowest < 0:
-                raise ValueError(f"{name}.relative is a share of the conductance, but comes to {lowest:.3g} in the window")
+                raise ValueError(
+                    f"{name}.relative is a share of the conductance, but comes to {lowest:.3g} in the window"
+                )
         return self
 
     @model_validator(mode="after")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import sinh
+from statistics import fmean
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -106,8 +108,8 @@ class MacroSheet(Storage):
             return misfit
         if self.device.iv is not None and (self.wires is not None or self.sensing != "current"):
             return (
-                "the device's current bends with its voltage (iv), and reads know that of cells at full voltage alone: "
-                "sense the current, without wires (hetsim.analog.wires solves a circuit of such cells), or leave iv out"
+                "the device's current bends with its voltage (iv), and reads know only cells that have all of their "
+                "driver's voltage: sense the current, without wires, or leave iv out"
             )
         if self.sensing == "current":
             return ""
@@ -127,10 +129,10 @@ class MacroSheet(Storage):
             return "bipolar inputs have a sign and at least one magnitude bit"
         if self.signed_codes and self.adc.bits < 2:
             return "a signed conversion takes at least 2 bits"
-        if self.device.iv is not None and self.dac.encoding == "amplitude" and self.dac.bits > 1:
+        if self.bent and not self.dac.exact:
             return (
-                "the device's current bends with its voltage (iv), so voltage levels are no multiples of an input's "
-                "unit: apply pulses of full voltage (encoding: pulses), or leave iv out"
+                "the device's current bends with its voltage (iv), and reads do not know what that makes of errors of "
+                "drivers: apply pulses of full voltage (encoding: pulses), or leave out the dac's gain, offset and inl"
             )
         return self.adc.range.misfit(self.sensing) or self.dac.misfit()
 
@@ -189,6 +191,11 @@ class MacroSheet(Storage):
     def signed_codes(self) -> bool:
         """Whether conversions are of the difference of a pair."""
         return self.subtraction == "analog"
+
+    @property
+    def bent(self) -> bool:
+        """Whether cells get voltages at which their current is not G V."""
+        return self.device.iv is not None and self.dac.encoding == "amplitude" and self.dac.bits > 1
 
     def tiling(self, rows: int, columns: int) -> Tiling:
         """How a matrix of rows x columns spreads over crossbars; with a unit column its columns are more."""
@@ -269,9 +276,17 @@ class MacroSheet(Storage):
     def dissipation(self, tiling: Tiling, signed: bool) -> float:
         """Joules expected in the cells for one product: half of the input bits set, half of signed inputs negative,
         and cells in the middle of the conductance window. What floating lines save is left out."""
-        driven = sum(p.expected(self.dac.encoding) for p in self.passes(signed))
+        driven = sum(self._expected(p) for p in self.passes(signed))
         if signed and self.signed_inputs == "two_phase":
             driven /= 2  # an input is applied in the passes of its own sign only
         cells = tiling.rows * tiling.columns * self.scheme.cells
         siemens = cells * (self.device.g_min + self.device.g_max) / 2
         return driven * siemens * self.pulse_energy
+
+    def _expected(self, step: Pass) -> float:
+        """Integrations of a row in a pass, or the power of a cell as a share of that at full voltage."""
+        if not self.bent or self.device.iv is None:
+            return step.expected(self.dac.encoding)
+        bend = self.read_voltage / self.device.iv.voltage
+        shares = (level / step.top for level in range(step.top + 1))
+        return fmean(s * sinh(s * bend) / sinh(bend) for s in shares)

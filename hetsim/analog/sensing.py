@@ -63,7 +63,9 @@ class Sensed:
     sensing voltage or charge, in read voltages; ``variances`` likewise, of the noise of one read, None without noise.
     ``gain`` [tiles down, L, N]: digits per unit of signal. ``power`` likewise: siemens by which the square of a
     signal lowers the dissipation, None when lines are held at ground. ``lift`` likewise: the signal without inputs, at
-    a full voltage of one, None when drivers are exact. ``frozen`` is None without noise that lasts for a product.
+    a full voltage of one, None when drivers are exact. ``bows`` like signals: the share 4 (1 - s) of it is added when
+    a row is driven with the share s of the full voltage, None when drivers' levels are straight. ``frozen`` is None
+    without noise that lasts for a product.
     """
 
     signals: Single
@@ -71,6 +73,7 @@ class Sensed:
     gain: Doubles
     power: Doubles | None
     lift: Doubles | None
+    bows: Single | None
     frozen: Frozen | None
 
 
@@ -97,11 +100,13 @@ def sense(sheet: MacroSheet, array: Array) -> Sensed:
         known = _column_sums(sheet, array.tiling, array.target)
         gain = known / step / _settled(sheet, known)
     per_row = np.repeat(unit.transpose(1, 0, 2), array.tiling.heights(), axis=1).astype(np.float32)
-    lift = None
+    lift = bows = None
     if array.mismatch is not None and sheet.dac.offset:
-        lift = _summed(array.tiling, _lines(sheet, _lifted(array), -1) * per_row)
+        lift = _summed(array.tiling, _lines(sheet, array.actual * _across(array, array.mismatch.lift), -1) * per_row)
+    if array.mismatch is not None and sheet.dac.inl:
+        bows = _lines(sheet, array.actual * _across(array, array.mismatch.bend), -1) * per_row
     spread = None if spread is None else spread * per_row**2
-    return Sensed(signals * per_row, spread, gain, power, lift, _frozen(sheet, array, per_row))
+    return Sensed(signals * per_row, spread, gain, power, lift, bows, _frozen(sheet, array, per_row))
 
 
 def steps(sheet: MacroSheet) -> Doubles:
@@ -148,11 +153,6 @@ def _driven(array: Array, cells: Single | None = None, power: int = 1) -> Single
     if array.mismatch is None:
         return cells
     return cells * _across(array, array.mismatch.drive**power)
-
-
-def _lifted(array: Array) -> Single:
-    assert array.mismatch is not None
-    return array.actual * _across(array, array.mismatch.lift)
 
 
 def _across(array: Array, figures: Doubles) -> Single:
