@@ -16,19 +16,10 @@ from hetsim.analog.endurance import lifetime
 from hetsim.analog.layer import Layer
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import Tiling
-from hetsim.analog.programming import Programming
+from hetsim.analog.programming import Programming, Written
 from hetsim.keys import key as derive
 
 Name = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What storing matrices took: seconds, write pulses of all cells together, and cells that were never accepted."""
-
-    seconds: float
-    pulses: float
-    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +53,7 @@ class Bank:
         self._faults: dict[int, NDArray[np.float32] | None] = {}
         self._lives: dict[int, tuple[NDArray[Any], NDArray[np.float32]]] = {}
         self._writings: dict[Name, int] = {}
-        self.failed = 0
+        self.failed = self.rejected = 0
         self.stored: dict[Name, Stored] = {}
 
     def store(
@@ -99,8 +90,8 @@ class Bank:
             taken += tiles
         every = np.concatenate(placed)
         seconds = self._programming.taken(every, self._sheet.device.write)
-        failures = sum(crossbar.cells.failures for layer in layers for crossbar in layer.crossbars)
-        written = Written(seconds, float(every.sum(dtype=np.float64)), failures)
+        self.rejected += sum(crossbar.cells.failures for layer in layers for crossbar in layer.crossbars)
+        written = Written(seconds, float(every.sum(dtype=np.float64)))
         self.stored[name] = Stored(tuple(layers), tuple(taken), written, transposed)
         return self.stored[name]
 
@@ -123,7 +114,8 @@ class Bank:
     def wear(self, seconds: float, every: float | None = None) -> Mapping[str, float]:
         """How worn the cells of the tiles in use are after a run of so many seconds, and how long they would last.
 
-        ``max_write_pulses`` and ``mean_write_pulses`` of a cell, ``worn_out_cells``, ``wear`` as a share of the
+        ``max_write_pulses`` and ``mean_write_pulses`` of a cell, ``rejected_writes`` of cells that simulated pulses did
+        not bring to their targets, ``worn_out_cells``, ``wear`` as a share of the
         endurance, and the years to the first failure: at the run's own rate of writing, or when all that was written,
         preloaded matrices too, is written again ``every`` so many seconds, or after each run where that takes longer.
         A cell that took many pulses for a write takes as many as others the next time, unless they are simulated.
@@ -135,6 +127,8 @@ class Bank:
         pulses = np.stack(list(self._pulses.values()))
         cells = pulses[pulses > 0]
         found["mean_write_pulses"] = float(cells.mean(dtype=np.float64)) if cells.size else 0.0
+        if device.pulsed is not None:
+            found["rejected_writes"] = float(self.rejected)
         if device.failure is not None:
             found["worn_out_cells"] = float(self.failed)
         if device.endurance is None:

@@ -96,6 +96,9 @@ class DeviceSheet(Facts):
                 raise ValueError(
                     f"{name}.relative is a share of the conductance, but comes to {lowest:.3g} in the window"
                 )
+        drift = self.drift
+        if drift is not None and (lowest := drift.deviation.lowest(self.g_min, self.g_max)) < 0:
+            raise ValueError(f"drift.deviation is a standard deviation, but comes to {lowest:.3g} in the window")
         return self
 
     @model_validator(mode="after")

@@ -65,6 +65,11 @@ class Tiling:
         """Columns of weights in each tile across."""
         return tuple(min(self.width, self.columns - c * self.width) for c in range(self.across))
 
+    def shapes(self) -> list[tuple[int, int]]:
+        """Rows and columns of cells in use of each tile."""
+        step = self.footprint
+        return [(step.height * h, step.width * w) for h in self.heights() for w in self.widths()]
+
     def spread(self, matrix: Array) -> Array:
         """A matrix with columns of zeros where its tiles' unit columns stand."""
         import numpy as np
