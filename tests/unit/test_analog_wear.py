@@ -149,6 +149,11 @@ def test_years_of_simulated_pulses_are_those_of_the_cell() -> None:
     worn = bank(device(programming=None, pulsed=pulsed, endurance=1e6))
     most = worn.store(("w", 0), weights(), 0.0).crossbars[0].pulses.max()
     assert worn.wear(1.0)["first_failure_years"] == pytest.approx(1e6 / most / YEAR)
+    assert worn.wear(1.0)["rejected_writes"] == 0
+    hasty = bank(device(programming=None, pulsed=pulsed | {"max_pulses": 3}))
+    bars = [hasty.store(("w", version), weights(), 0.0).crossbars[0] for version in range(2)]
+    assert hasty.wear(1.0)["rejected_writes"] == sum(bar.cells.failures for bar in bars) > 100
+    assert "rejected_writes" not in bank(device()).wear(1.0)
 
 
 # --- the first of many ---
