@@ -14,9 +14,10 @@ from hetsim.analog.conductance import Cells
 from hetsim.analog.drive import Codes, Rows, Single, quantised
 from hetsim.analog.face import Face, face, grouped, spread_out
 from hetsim.analog.macro import MacroSheet
-from hetsim.analog.mapping import codes_to_levels, levels_to_conductances, weights_to_codes
+from hetsim.analog.mapping import as_matrix, codes_to_levels, levels_to_conductances, weights_to_codes
 from hetsim.analog.mismatch import mismatch
 from hetsim.analog.sensing import Array, full_scale, sense
+from hetsim.analog.tilewear import Counts
 from hetsim.analog.wired import wired
 from hetsim.keys import key as derive
 
@@ -67,7 +68,7 @@ class Crossbar:
         codes: Codes,
         scale: float,
         cells: Cells,
-        pulses: NDArray[np.uint32],
+        pulses: Counts,
         time: float,
         tiles: Sequence[int] = (),
     ) -> None:
@@ -97,7 +98,7 @@ class Crossbar:
         ``tiles`` are the keys of the crossbars that it takes (default: drawn from ``key``). Raises ValueError for
         weights that are not a finite matrix.
         """
-        matrix = np.asarray(weights, dtype=np.float64)
+        matrix = as_matrix(weights)
         if matrix.ndim != 2 or 0 in matrix.shape or not np.isfinite(matrix).all():
             raise ValueError(f"weights must be a matrix of finite numbers, found shape {matrix.shape}")
         scheme, device = sheet.scheme, sheet.device

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,13 +92,22 @@ class Tiling:
         """Cells [P, rows, columns] at their places: [tiles, rows, columns of a crossbar in use], zeros elsewhere."""
         import numpy as np
 
-        tall, wide, step = self.tallest, self.widest, self.footprint
-        placed = np.zeros((self.tiles, tall * step.height, wide * step.width), cells.dtype)
-        for tile, block in enumerate(self._blocks(cells)):
-            for part, (i, j) in zip(block, step.places, strict=True):
-                at = placed[tile, i :: step.height, j :: step.width]
-                at[: part.shape[0], : part.shape[1]] = part
+        tall, wide = (max(sizes) for sizes in zip(*self.shapes(), strict=True))
+        placed = np.zeros((self.tiles, tall, wide), cells.dtype)
+        for tile, found in enumerate(self.each(cells)):
+            placed[tile, : found.shape[0], : found.shape[1]] = found
         return placed
+
+    def each(self, cells: Array) -> Iterator[Array]:
+        """Cells [P, rows, columns] at their places, tile by tile: [rows, columns in use]."""
+        import numpy as np
+
+        step = self.footprint
+        for shape, block in zip(self.shapes(), self._blocks(cells), strict=True):
+            placed = np.zeros(shape, cells.dtype)
+            for part, (i, j) in zip(block, step.places, strict=True):
+                placed[i :: step.height, j :: step.width] = part
+            yield placed
 
     def gather(self, placed: Array) -> Array:
         """The inverse of `place`: cells [P, rows, columns] from [tiles, rows, columns of a crossbar]."""
@@ -122,6 +132,14 @@ def _blocks(rows: int) -> list[slice]:
     return [slice(top, top + _ROWS) for top in range(0, rows, _ROWS)]
 
 
+def as_matrix(weights: Any) -> Array:
+    """Weights as floats of 32 bits, where they are that, or of 64."""
+    import numpy as np
+
+    given = np.asarray(weights)
+    return given if given.dtype == np.float32 else given.astype(np.float64, copy=False)
+
+
 def weights_to_codes(
     weights: Array, levels: int, multiple: int = 1, headroom: float = 1.0
 ) -> tuple[Array, float]:
@@ -132,11 +150,12 @@ def weights_to_codes(
     """
     import numpy as np
 
-    scale = headroom * float(np.max(np.abs(weights), initial=0.0)) / (levels - 1)
+    largest = max((float(np.abs(weights[rows]).max(initial=0.0)) for rows in _blocks(len(weights))), default=0.0)
+    scale = headroom * largest / (levels - 1)
     scale = scale if scale >= np.finfo(np.float64).tiny else 1.0
     codes = np.empty(weights.shape, np.int16)
     for rows in _blocks(len(weights)):
-        codes[rows] = np.rint(weights[rows] / scale)
+        codes[rows] = np.rint(weights[rows].astype(np.float64) / scale)
     return (codes, scale) if multiple == 1 else (codes * np.int16(multiple), scale / multiple)
 
 

@@ -125,8 +125,8 @@ def test_cells_of_simulated_pulses_are_written_by_them() -> None:
     exact = np.linalg.solve(matrix, rhs)
     assert np.linalg.norm(found - exact) < 0.5 * np.linalg.norm(exact)
     assert state.written.pulses == state.pulses.sum() > 2 * N * N * 2
-    rows = state.pulses[:, :N, :N].max(axis=(0, 2)).sum()
-    assert state.written.seconds == pytest.approx(rows * (part.sheet.device.write.time + part.sheet.device.write.verify))
+    rows, write = state.pulses[:, :N, :N].max(axis=(0, 2)).sum(), part.sheet.device.write
+    assert state.written.seconds == pytest.approx(rows * (write.time + write.verify))
 
 
 def test_denoising_and_a_limit_of_power_are_charged() -> None:
