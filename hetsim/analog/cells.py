@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,12 @@ class Cells:
     factor: Singles | None = None
     born: Singles | None = None
     failures: int = 0
+
+    def part(self, rows: slice) -> Cells:
+        """The cells of some rows: of arrays [P, K, N] those along K."""
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        cut: dict[str, Any] = {name: v[:, rows] for name, v in values.items() if isinstance(v, np.ndarray)}
+        return replace(self, **cut)
 
 
 def program(

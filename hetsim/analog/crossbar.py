@@ -14,7 +14,7 @@ from hetsim.analog.conductance import Cells
 from hetsim.analog.drive import Codes, Rows, Single, quantised
 from hetsim.analog.face import Face, face, grouped, spread_out
 from hetsim.analog.macro import MacroSheet
-from hetsim.analog.mapping import as_matrix, codes_to_levels, levels_to_conductances, weights_to_codes
+from hetsim.analog.mapping import as_matrix, codes_to_levels, levels_to_conductances, strips, weights_to_codes
 from hetsim.analog.mismatch import mismatch
 from hetsim.analog.sensing import Array, full_scale, sense
 from hetsim.analog.tilewear import Counts
@@ -122,9 +122,12 @@ class Crossbar:
         """Siemens of all cells [P, K, N] at ``time`` seconds: the targets in mode ``ideal``."""
         if mode == "ideal":
             return self.cells.target
-        disturbed = self.sheet.device.disturb is not None
-        reads = self.reads[:, None] + self.reads_across if disturbed else 0.0
-        return conductance.conductance(self.sheet.device, self.cells, time - self.time, self.sheet.temperature, reads)
+        device, heat = self.sheet.device, self.sheet.temperature
+        found = np.empty(self.cells.target.shape, np.float32)
+        for rows in strips(self.tiling.rows):
+            reads = self.reads[rows, None] + self.reads_across if device.disturb is not None else 0.0
+            found[:, rows] = conductance.conductance(device, self.cells.part(rows), time - self.time, heat, reads)
+        return found
 
     def read_back(self, time: float, key: int, mode: Mode = "analog") -> NDArray[np.float64]:
         """The matrix [K, N] that the cells hold, as one read of each of them shows it, with noise of every duration."""
@@ -228,8 +231,10 @@ class Crossbar:
         lasting = device.disturb is None and not (mode == "analog" and device.noisy("inference"))
         if same and last is not None and last.asked == (mode, age, transposed, top) and lasting:
             return last.face
+        self._last = last = None  # before another one takes memory
         array = self._array(time, mode, transposed, key)
         sensed = sense(sheet, array)
+        array = replace(array, variances=None, sigma=None, telegraph=None)  # what lines show of it is sensed
         groups = grouped(sheet, self.tiling, transposed)
         side = mode + " transposed" * transposed
         if side not in self._full_scale:
@@ -244,7 +249,7 @@ class Crossbar:
 
     def _array(self, time: float, mode: Mode, transposed: bool, key: int) -> Array:
         """The cells as a read from one side meets them; ``key`` draws the noise that lasts for the whole read."""
-        sheet, device, age, heat = self.sheet, self.sheet.device, time - self.time, self.sheet.temperature
+        sheet, device, age = self.sheet, self.sheet.device, time - self.time
         array = Array(sheet.reading(self.tiling, transposed), self.conductances(time, mode), self.cells.target)
         if mode == "analog":
             actual = conductance.perturbed(device, array.actual, age, key, self.tiles[0], self.cells)
@@ -254,7 +259,7 @@ class Crossbar:
             array = replace(
                 array,
                 actual=actual,
-                variances=conductance.read_sigma(device, actual, age, self.cells, heat) ** 2 if sample else None,
+                variances=self._variances(actual, age) if sample else None,
                 sigma=conductance.frozen_sigma(device, actual, age, self.cells) if lasting else None,
                 telegraph=conductance.telegraph(device, actual, self.tiles[0]) if switching else None,
                 mismatch=spread_out(errors, grouped(sheet, self.tiling, transposed), array.tiling.down),
@@ -262,3 +267,11 @@ class Crossbar:
             if sheet.wires is not None:
                 array = wired(sheet, self.tiling, array, transposed)
         return array.turned() if transposed else array
+
+    def _variances(self, actual: Single, age: float) -> Single:
+        """Of the noise of one sample of cells whose conductance is ``actual``."""
+        found = np.empty_like(actual)
+        for rows in strips(self.tiling.rows):
+            part = (actual[:, rows], age, self.cells.part(rows), self.sheet.temperature)
+            found[:, rows] = conductance.read_sigma(self.sheet.device, *part) ** 2
+        return found

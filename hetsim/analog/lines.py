@@ -172,7 +172,8 @@ def _fixed(variances: Single) -> tuple[NDArray[Any], Single]:
     unit = variances.sum(axis=-2, dtype=np.float64) / (np.iinfo(np.uint16).max - rows)  # each may round up by a half
     unit = np.where(unit > 0, unit, 1.0)
     whole = aligned(variances.shape, np.uint16)
-    whole[...] = np.rint(variances / unit[..., None, :].astype(np.float32))
+    for tile, given, own in zip(whole, variances, unit.astype(np.float32), strict=True):
+        tile[...] = np.rint(given / own[..., None, :])
     return whole, np.sqrt(unit).astype(np.float32)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 ONE = Footprint(1, 1, ((0, 0),))
-_ROWS = 256  # that are mapped together
+_ROWS = 256  # that are worked on together
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Tiling:
         return [cells[:, row, column] for row in rows for column in columns]
 
 
-def _blocks(rows: int) -> list[slice]:
+def strips(rows: int) -> list[slice]:
     """Parts of a matrix that take little memory."""
     return [slice(top, top + _ROWS) for top in range(0, rows, _ROWS)]
 
@@ -150,11 +150,11 @@ def weights_to_codes(
     """
     import numpy as np
 
-    largest = max((float(np.abs(weights[rows]).max(initial=0.0)) for rows in _blocks(len(weights))), default=0.0)
+    largest = max((float(np.abs(weights[rows]).max(initial=0.0)) for rows in strips(len(weights))), default=0.0)
     scale = headroom * largest / (levels - 1)
     scale = scale if scale >= np.finfo(np.float64).tiny else 1.0
     codes = np.empty(weights.shape, np.int16)
-    for rows in _blocks(len(weights)):
+    for rows in strips(len(weights)):
         codes[rows] = np.rint(weights[rows].astype(np.float64) / scale)
     return (codes, scale) if multiple == 1 else (codes * np.int16(multiple), scale / multiple)
 
@@ -165,7 +165,7 @@ def codes_to_levels(codes: Array, scheme: Scheme) -> Array:
 
     slices, copies, polarities = scheme.shape
     levels = np.empty((slices, copies, polarities, *codes.shape), np.uint16)
-    for rows in _blocks(len(codes)):
+    for rows in strips(len(codes)):
         held = codes[rows].astype(np.int32) + scheme.zero
         for s, (worth, top) in enumerate(zip(scheme.worths, scheme.tops, strict=True)):
             signed = np.abs(held) // worth % (top + 1) * np.sign(held)
