@@ -16,19 +16,11 @@ from hetsim.analog.endurance import lifetime
 from hetsim.analog.layer import Layer
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import Tiling
-from hetsim.analog.programming import Programming
+from hetsim.analog.programming import Programming, Written
+from hetsim.analog.tilewear import Counts, TileWear
 from hetsim.keys import key as derive
 
 Name = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What storing matrices took: seconds, write pulses of all cells together, and cells that were never accepted."""
-
-    seconds: float
-    pulses: float
-    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +48,11 @@ class Bank:
         self._sheet, self._programming, self._key = sheet, programming, key
         self._shape = (sheet.rows, sheet.columns)
         self._free = list(range(count))
-        self._pulses: dict[int, NDArray[np.uint32]] = {}
-        self._usual: dict[int, NDArray[np.float32]] = {}
-        self._before: dict[int, NDArray[np.float32]] = {}
+        self._worn: dict[int, TileWear] = {}
         self._faults: dict[int, NDArray[np.float32] | None] = {}
         self._lives: dict[int, tuple[NDArray[Any], NDArray[np.float32]]] = {}
         self._writings: dict[Name, int] = {}
-        self.failed = 0
+        self.failed = self.rejected = 0
         self.stored: dict[Name, Stored] = {}
 
     def store(
@@ -87,7 +77,7 @@ class Bank:
         writing = self._writings[name] = self._writings.get(name, 0) + 1
         layers: list[Layer] = []
         taken: list[tuple[int, ...]] = []
-        placed = []
+        pulses, rounds = 0, list[float]()
         for g, matrix in enumerate(matrices):
             tiles = [tuple(self._free.pop(0) for _ in range(tiling.tiles)) for _ in range(arrays)]
             key = derive(self._key, "program", *name, g, writing)
@@ -95,16 +85,16 @@ class Bank:
             keys = [[derive(self._key, "tile", t) for t in each] for each in tiles]
             layers.append(Layer.program(matrix, sheet, key, time - age, stuck, keys))
             for each, crossbar in zip(tiles, layers[-1].crossbars, strict=True):
-                placed.append(self._wear(crossbar, each, crossbar.pulses, preloaded, written=True))
+                pulses += int(crossbar.pulses.sum(dtype=np.uint64))
+                rounds += self._wear(crossbar, each, crossbar.pulses, preloaded, written=True)
             taken += tiles
-        every = np.concatenate(placed)
-        seconds = self._programming.taken(every, self._sheet.device.write)
-        failures = sum(crossbar.cells.failures for layer in layers for crossbar in layer.crossbars)
-        written = Written(seconds, float(every.sum(dtype=np.float64)), failures)
+        seconds = self._programming.seconds(rounds, self._sheet.device.write)
+        self.rejected += sum(crossbar.cells.failures for layer in layers for crossbar in layer.crossbars)
+        written = Written(seconds, float(pulses))
         self.stored[name] = Stored(tuple(layers), tuple(taken), written, transposed)
         return self.stored[name]
 
-    def updated(self, name: Name, pulses: Sequence[NDArray[np.uint32]]) -> None:
+    def updated(self, name: Name, pulses: Sequence[Counts]) -> None:
         """Count the pulses of an update in place of what is stored under a name, [2, K, N] for each group."""
         stored = self.stored[name]
         for crossbar, tiles, new in zip(stored.crossbars, stored.tiles, pulses, strict=True):
@@ -118,32 +108,34 @@ class Bank:
 
     def worst(self) -> int:
         """Most write pulses that any cell has had."""
-        return max((int(pulses.max()) for pulses in self._pulses.values()), default=0)
+        return max((int(worn.pulses.max()) for worn in self._worn.values()), default=0)
 
     def wear(self, seconds: float, every: float | None = None) -> Mapping[str, float]:
         """How worn the cells of the tiles in use are after a run of so many seconds, and how long they would last.
 
-        ``max_write_pulses`` and ``mean_write_pulses`` of a cell, ``worn_out_cells``, ``wear`` as a share of the
+        ``max_write_pulses`` and ``mean_write_pulses`` of a cell, ``rejected_writes`` of cells that simulated pulses did
+        not bring to their targets, ``worn_out_cells``, ``wear`` as a share of the
         endurance, and the years to the first failure: at the run's own rate of writing, or when all that was written,
         preloaded matrices too, is written again ``every`` so many seconds, or after each run where that takes longer.
         A cell that took many pulses for a write takes as many as others the next time, unless they are simulated.
         """
         device, worst = self._sheet.device, self.worst()
         found = {"max_write_pulses": float(worst)}
-        if not self._pulses:
+        if not self._worn:
             return found
-        pulses = np.stack(list(self._pulses.values()))
-        cells = pulses[pulses > 0]
-        found["mean_write_pulses"] = float(cells.mean(dtype=np.float64)) if cells.size else 0.0
+        tiles = list(self._worn.values())
+        cells = sum(int(np.count_nonzero(tile.pulses)) for tile in tiles)
+        pulses = sum(int(tile.pulses.sum(dtype=np.uint64)) for tile in tiles)
+        found["mean_write_pulses"] = pulses / cells if cells else 0.0
+        if device.pulsed is not None:
+            found["rejected_writes"] = float(self.rejected)
         if device.failure is not None:
             found["worn_out_cells"] = float(self.failed)
         if device.endurance is None:
             return found
         found["wear"] = worst / device.endurance
-        if every is not None:
-            return found | lifetime(device, np.stack(list(self._usual.values())), max(every, seconds))
-        since = np.stack([took - self._before.get(tile, np.float32(0)) for tile, took in self._usual.items()])
-        return found | lifetime(device, since, seconds)
+        usual = np.stack([tile.usual(everything=every is not None) for tile in tiles])
+        return found | lifetime(device, usual, seconds if every is None else max(every, seconds))
 
     def _make_room(self, tiles: int) -> None:
         for name in list(self.stored):
@@ -157,32 +149,24 @@ class Bank:
         self,
         crossbar: Crossbar,
         tiles: tuple[int, ...],
-        pulses: NDArray[np.uint32],
+        pulses: Counts,
         preloaded: bool = False,
         written: bool = False,
-    ) -> NDArray[np.uint32]:
-        """Count pulses [2, K, N], return them in place; cells that die of them are stuck from now on."""
-        placed = crossbar.tiling.place(pulses)
-        device, died = self._sheet.device, 0
-        for tile, new in zip(tiles, placed, strict=True):
-            if tile not in self._pulses:
-                self._pulses[tile] = np.zeros(self._shape, np.uint32)
-                self._usual[tile] = np.zeros(self._shape, np.float32)
-            inside = (slice(new.shape[0]), slice(new.shape[1]))
-            self._pulses[tile][inside] += new
-            drawn = written and device.pulsed is None  # anew for each write
-            usual = (new > 0) * np.float32(device.write.pulses) if drawn else new.astype(np.float32)
-            self._usual[tile][inside] += usual
-            if preloaded:
-                before = self._before.setdefault(tile, np.zeros(self._shape, np.float32))
-                before[inside] += usual
-            died += self._worn_out(tile, self._pulses[tile])
+    ) -> list[float]:
+        """Count pulses [P, K, N]; cells that die of them are stuck from now on. Returns the rounds of each tile."""
+        device, died, rounds = self._sheet.device, 0, list[float]()
+        drawn = written and device.pulsed is None  # anew for each write
+        for tile, new in zip(tiles, crossbar.tiling.each(pulses), strict=True):
+            worn = self._worn.setdefault(tile, TileWear(self._shape))
+            worn.add(new, device.write.pulses if drawn else None, preloaded)
+            rounds.append(self._programming.rounds(new, device.write))
+            died += self._worn_out(tile, worn.pulses)
         if died:
             self.failed += died
             crossbar.cells = replace(crossbar.cells, stuck=self._stuck(tiles, crossbar.tiling))
-        return np.asarray(placed)
+        return rounds
 
-    def _worn_out(self, tile: int, had: NDArray[np.uint32]) -> int:
+    def _worn_out(self, tile: int, had: Counts) -> int:
         """Make cells stuck that have had all the pulses they can take; returns how many are new."""
         if tile not in self._lives:
             drawn = conductance.worn(self._sheet.device, self._shape, derive(self._key, "tile", tile))

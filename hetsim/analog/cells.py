@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hetsim.analog.device import DeviceSheet
+from hetsim.analog.tilewear import Counts
 from hetsim.analog.verify import write_verify
 from hetsim.keys import key as derive
 
 Floats = NDArray[np.floating[Any]]
 Singles = NDArray[np.float32]
+_DRAWN = 1 << 20  # numbers that are drawn together, in 64 bits
 
 
 def generator(key: int, use: str) -> np.random.Generator:
@@ -39,11 +42,17 @@ class Cells:
     deviation: Singles
     exponent: Singles | None
     stuck: Singles | None
-    pulses: NDArray[np.uint32] | None = None
+    pulses: Counts | None = None
     reached: Singles | None = None
     factor: Singles | None = None
     born: Singles | None = None
     failures: int = 0
+
+    def part(self, rows: slice) -> Cells:
+        """The cells of some rows: of arrays [P, K, N] those along K."""
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        cut: dict[str, Any] = {name: v[:, rows] for name, v in values.items() if isinstance(v, np.ndarray)}
+        return replace(self, **cut)
 
 
 def program(
@@ -82,15 +91,20 @@ def _factor(device: DeviceSheet, shape: tuple[int, ...], key: int) -> Singles | 
     return factor
 
 
-def pulses(device: DeviceSheet, shape: tuple[int, ...], key: int) -> NDArray[np.uint32]:
+def pulses(device: DeviceSheet, shape: tuple[int, ...], key: int) -> Counts:
     """Write pulses that each cell takes: geometric with the datasheet's mean, see `Write.rounds`.
 
     Raises ValueError for a device whose pulses are simulated: they are those of its `Cells`.
     """
     if device.pulsed is not None:
         raise ValueError("the pulses of this device are simulated: take those of its programmed cells")
-    drawn = generator(key, "pulses").geometric(1 / device.write.pulses, shape)
-    return drawn.astype(np.uint32)
+    numbers, found = generator(key, "pulses"), np.empty(math.prod(shape), np.uint32)
+    for first in range(0, found.size, _DRAWN):
+        part = found[first : first + _DRAWN]
+        part[:] = numbers.geometric(1 / device.write.pulses, part.size)
+    small = found.size == 0 or found.max() <= np.iinfo(np.uint16).max
+    counts: Counts = found.astype(np.uint16) if small else found
+    return counts.reshape(shape)
 
 
 def stuck(device: DeviceSheet, shape: tuple[int, ...], key: int, tile: int | None = None) -> Singles | None:

@@ -16,8 +16,8 @@ from hetsim.analog.device import DeviceSheet, Relaxation
 from hetsim.analog.noise import ROOM, Correlation
 
 __all__ = [
-    "Cells", "conductance", "frozen_sigma", "generator", "perturbed", "program", "pulses", "read_sigma", "sigma",
-    "stuck", "telegraph", "worn", "written",
+    "Cells", "conductance", "frozen_sigma", "generator", "perturbed", "program", "pulses", "read_sigma", "sampled",
+    "sigma", "stuck", "telegraph", "worn", "written",
 ]  # fmt: skip
 
 
@@ -177,3 +177,23 @@ def perturbed(
         amplitude = telegraph(device, actual, tile)
         read = read + np.where(up, amplitude, -amplitude)
     return np.maximum(read, 0).astype(np.float32, copy=False)
+
+
+def sampled(
+    device: DeviceSheet,
+    actual: Floats,
+    age: float,
+    key: int,
+    tile: int = 0,
+    cells: Cells | None = None,
+    temperature: float | None = None,
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """One sample of each cell alone, in siemens: with noise of every duration, not cut off at zero; see `perturbed`."""
+    numbers = generator(key, "read back")
+    kinds: tuple[Correlation, ...] = ("mvm", "inference")
+    slow = [_sigma_of(device, actual, age, cells, kind) for kind in kinds]
+    spread = np.sqrt(read_sigma(device, actual, age, cells, temperature) ** 2 + slow[0] ** 2 + slow[1] ** 2)
+    read = actual.astype(np.float64) + spread * numbers.standard_normal(actual.shape)
+    if device.telegraph is None:
+        return read
+    return read + telegraph(device, actual, tile) * np.where(numbers.random(actual.shape) < 0.5, 1, -1)

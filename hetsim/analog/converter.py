@@ -114,8 +114,8 @@ class DacSheet(Facts):
     ``bits`` of the input are applied in one pass, each pass converted once: 1 is bit-serial. A pass of several bits
     is either one voltage out of 2**bits (``amplitude``), or full pulses, the n-th bit's integrated 2**(n-1) times
     (``pulses``). ``energy`` is per row and word-line pulse, whatever the bit. Each row's driver has a gain error of its
-    own and, when it makes amplitudes, an offset: ``gain`` and ``offset`` are their standard deviations, as shares of
-    the full voltage.
+    own and, when it makes amplitudes, an offset and a bow of its levels, largest in the middle of the range: ``gain``,
+    ``offset`` and ``inl`` are their standard deviations, as shares of the full voltage.
     """
 
     bits: int = Field(default=1, ge=1, le=12)
@@ -123,11 +123,17 @@ class DacSheet(Facts):
     energy: Energy = Field(ge=0)
     offset: Ratio = Field(default=0.0, ge=0)
     gain: Ratio = Field(default=0.0, ge=0, lt=1)
+    inl: Ratio = Field(default=0.0, ge=0)
+
+    @property
+    def exact(self) -> bool:
+        """Whether rounding is all that it does."""
+        return self.offset == self.gain == self.inl == 0
 
     def misfit(self) -> str:
         """What the encoding does not know, or nothing."""
-        switched = self.offset > 0 and self.encoding == "pulses"
-        return "pulses are switched: an offset needs encoding: amplitude" if switched else ""
+        switched = (self.offset > 0 or self.inl > 0) and self.encoding == "pulses"
+        return "pulses are switched: an offset or a bow (inl) needs encoding: amplitude" if switched else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from hetsim.analog.conductance import Cells
 from hetsim.analog.drive import Codes, Rows, Single, quantised
 from hetsim.analog.face import Face, face, grouped, spread_out
 from hetsim.analog.macro import MacroSheet
-from hetsim.analog.mapping import codes_to_levels, levels_to_conductances, weights_to_codes
+from hetsim.analog.mapping import as_matrix, codes_to_levels, levels_to_conductances, strips, weights_to_codes
 from hetsim.analog.mismatch import mismatch
 from hetsim.analog.sensing import Array, full_scale, sense
+from hetsim.analog.tilewear import Counts
 from hetsim.analog.wired import wired
 from hetsim.keys import key as derive
 
@@ -67,7 +68,7 @@ class Crossbar:
         codes: Codes,
         scale: float,
         cells: Cells,
-        pulses: NDArray[np.uint32],
+        pulses: Counts,
         time: float,
         tiles: Sequence[int] = (),
     ) -> None:
@@ -97,7 +98,7 @@ class Crossbar:
         ``tiles`` are the keys of the crossbars that it takes (default: drawn from ``key``). Raises ValueError for
         weights that are not a finite matrix.
         """
-        matrix = np.asarray(weights, dtype=np.float64)
+        matrix = as_matrix(weights)
         if matrix.ndim != 2 or 0 in matrix.shape or not np.isfinite(matrix).all():
             raise ValueError(f"weights must be a matrix of finite numbers, found shape {matrix.shape}")
         scheme, device = sheet.scheme, sheet.device
@@ -121,16 +122,19 @@ class Crossbar:
         """Siemens of all cells [P, K, N] at ``time`` seconds: the targets in mode ``ideal``."""
         if mode == "ideal":
             return self.cells.target
-        disturbed = self.sheet.device.disturb is not None
-        reads = self.reads[:, None] + self.reads_across if disturbed else 0.0
-        return conductance.conductance(self.sheet.device, self.cells, time - self.time, None, reads)
+        device, heat = self.sheet.device, self.sheet.temperature
+        found = np.empty(self.cells.target.shape, np.float32)
+        for rows in strips(self.tiling.rows):
+            reads = self.reads[rows, None] + self.reads_across if device.disturb is not None else 0.0
+            found[:, rows] = conductance.conductance(device, self.cells.part(rows), time - self.time, heat, reads)
+        return found
 
     def read_back(self, time: float, key: int, mode: Mode = "analog") -> NDArray[np.float64]:
-        """The matrix [K, N] that the cells hold, as one read of each of them shows it, with its noise."""
+        """The matrix [K, N] that the cells hold, as one read of each of them shows it, with noise of every duration."""
         cells = self.conductances(time, mode).astype(np.float64)
-        if mode == "analog" and self.sheet.device.read_noise is not None:
-            sigma = conductance.read_sigma(self.sheet.device, cells, time - self.time)
-            cells += sigma * conductance.generator(key, "read back").standard_normal(cells.shape)
+        if mode == "analog":
+            device, heat = self.sheet.device, self.sheet.temperature
+            cells = conductance.sampled(device, cells, time - self.time, key, self.tiles[0], self.cells, heat)
         scheme = self.sheet.scheme
         split = cells.reshape(*scheme.shape, *cells.shape[1:]).mean(axis=1)
         signed = split[:, 0] - split[:, 1] if scheme.polarities == 2 else split[:, 0] - self.sheet.device.g_min
@@ -227,8 +231,10 @@ class Crossbar:
         lasting = device.disturb is None and not (mode == "analog" and device.noisy("inference"))
         if same and last is not None and last.asked == (mode, age, transposed, top) and lasting:
             return last.face
+        self._last = last = None  # before another one takes memory
         array = self._array(time, mode, transposed, key)
         sensed = sense(sheet, array)
+        array = replace(array, variances=None, sigma=None, telegraph=None)  # what lines show of it is sensed
         groups = grouped(sheet, self.tiling, transposed)
         side = mode + " transposed" * transposed
         if side not in self._full_scale:
@@ -249,14 +255,23 @@ class Crossbar:
             actual = conductance.perturbed(device, array.actual, age, key, self.tiles[0], self.cells)
             errors = mismatch(sheet, self.tiling, self.tiles, transposed)
             sample, lasting = device.noisy("sample"), device.noisy("mvm")
+            switching = device.telegraph is not None and device.telegraph.correlation == "mvm"
             array = replace(
                 array,
                 actual=actual,
-                variances=conductance.read_sigma(device, actual, age, self.cells) ** 2 if sample else None,
+                variances=self._variances(actual, age) if sample else None,
                 sigma=conductance.frozen_sigma(device, actual, age, self.cells) if lasting else None,
-                telegraph=conductance.telegraph(device, actual, self.tiles[0]) if lasting else None,
+                telegraph=conductance.telegraph(device, actual, self.tiles[0]) if switching else None,
                 mismatch=spread_out(errors, grouped(sheet, self.tiling, transposed), array.tiling.down),
             )
             if sheet.wires is not None:
                 array = wired(sheet, self.tiling, array, transposed)
         return array.turned() if transposed else array
+
+    def _variances(self, actual: Single, age: float) -> Single:
+        """Of the noise of one sample of cells whose conductance is ``actual``."""
+        found = np.empty_like(actual)
+        for rows in strips(self.tiling.rows):
+            part = (actual[:, rows], age, self.cells.part(rows), self.sheet.temperature)
+            found[:, rows] = conductance.read_sigma(self.sheet.device, *part) ** 2
+        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
@@ -68,6 +69,14 @@ class Formula(Facts):
             y = np.clip(y, self.low, self.high)
         return y
 
+    def scalar(self, x: float) -> float:
+        """The formula at one positive x, without NumPy, which loading a datasheet leaves alone."""
+        y = sum(c * x**k for k, c in enumerate(self.polynomial))
+        y += self.log * math.log(x) if self.log else 0.0
+        y += self.power[0] * x ** self.power[1] if self.power is not None else 0.0
+        y -= self.saturating[0] * math.expm1(-x / self.saturating[1]) if self.saturating is not None else 0.0
+        return min(max(y, -math.inf if self.low is None else self.low), math.inf if self.high is None else self.high)
+
 
 class Piece(Formula):
     """The formula that holds where x is less than ``below``."""
@@ -119,6 +128,17 @@ class Curve(Formula):
             y = np.where(x < x.dtype.type(piece.below), piece.value(x), y)
         return y
 
+    def lowest(self, start: float, stop: float) -> float:
+        """About the smallest value between two conductances in siemens: that at 65 of them, and at all points."""
+        if self.points:
+            return min(value for _, value in self.points)
+        unit, values = self.reference or 1.0, []
+        for i in range(65):
+            x = max(start + (stop - start) * i / 64, math.ldexp(stop, -64)) / unit
+            law: Formula = next((piece for piece in self.pieces if x < piece.below), self)
+            values.append(law.scalar(x))
+        return min(values)
+
 
 class Shift(Curve):
     """An amount of conductance of either sign: the curve's value times ``unit``."""
@@ -154,6 +174,8 @@ class Spread(Curve):
             raise ValueError("give either a curve and its unit, or a table with units of its own")
         if any(b.g <= a.g for a, b in pairwise(self.table)):
             raise ValueError("the rows of a table must be in order of rising conductance")
+        if (self.constant and not self.pieces and self.polynomial[0] < 0) or any(y < 0 for _, y in self.points):
+            raise ValueError("a standard deviation is not negative")
         return self
 
     @property

@@ -88,6 +88,20 @@ class DeviceSheet(Facts):
         return self
 
     @model_validator(mode="after")
+    def _noise_is_positive(self) -> Self:
+        noises = {"read_noise": self.read_noise, "telegraph": self.telegraph}
+        for name, noise in noises.items():
+            lowest = 0.0 if noise is None else noise.relative.lowest(self.g_min, self.g_max)
+            if lowest < 0:
+                raise ValueError(
+                    f"{name}.relative is a share of the conductance, but comes to {lowest:.3g} in the window"
+                )
+        drift = self.drift
+        if drift is not None and (lowest := drift.deviation.lowest(self.g_min, self.g_max)) < 0:
+            raise ValueError(f"drift.deviation is a standard deviation, but comes to {lowest:.3g} in the window")
+        return self
+
+    @model_validator(mode="after")
     def _levels_can_be_told_apart(self) -> Self:
         given = self.conductances
         if given and len(given) != self.levels:

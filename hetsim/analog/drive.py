@@ -53,6 +53,15 @@ class Drive(NamedTuple):
     limits: Single
     long: bool
 
+    def alone(self, i: int) -> Drive:
+        """The i-th pass by itself."""
+        return self._replace(passes=self.passes[i : i + 1], weights=self.weights[i : i + 1])
+
+    def levels(self, codes: Codes) -> NDArray[np.float64]:
+        """What the only pass drives for input codes of its sign, as shares of the full voltage."""
+        (step,) = self.passes
+        return np.asarray(((np.abs(codes) >> step["first"]) & step["top"]) / float(step["top"]))
+
     def bits(self, vectors: int, size: int) -> NDArray[np.uint32]:
         """Which bit each slot of so many vectors side by side shows, plane after plane, padded to sets of ``size``:
         those of negative inputs are the upper half of a word."""

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from hetsim.analog.device import DeviceSheet
 
 YEAR = 31_557_600.0  # seconds
-_MIDDLES = (np.arange(400) + 0.5) / 400  # of equal shares of all chips
 
 
 def survival(device: DeviceSheet, pulses: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -57,11 +56,6 @@ def first_failure(device: DeviceSheet, pulses: ArrayLike, counts: ArrayLike, sha
         before = alive(middle) > wanted
         low, high = np.where(before, middle, low), np.where(before, high, middle)
     return np.asarray(np.sqrt(low * high))
-
-
-def expected_first_failure(device: DeviceSheet, pulses: ArrayLike, counts: ArrayLike) -> float:
-    """The mean over chips of the time until the first cell has failed, as in `first_failure`."""
-    return float(first_failure(device, pulses, counts, _MIDDLES).mean())
 
 
 def lifetime(device: DeviceSheet, pulses: NDArray[Any], seconds: float) -> dict[str, float]:

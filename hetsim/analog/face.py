@@ -55,7 +55,8 @@ def face(
         cells = cells * np.repeat(array.mismatch.drive**2, array.tiling.widths(), axis=2).astype(np.float32)
     layout = Layout(array.tiling, sheet.scheme.shares)
     lines = _lines(sheet, layout, array, sensed, scale, correction, top, ideal)
-    return Face(Readers(sheet, layout, lines, weight), cells.sum(axis=(0, 2), dtype=np.float64))
+    bent = None if ideal or not sheet.bent else sheet.device.iv
+    return Face(Readers(sheet, layout, lines, weight, bent), cells.sum(axis=(0, 2), dtype=np.float64))
 
 
 def _lines(
@@ -94,6 +95,7 @@ def _lines(
         sigma=None if frozen is None else frozen.sigma,
         telegraph=None if frozen is None else frozen.telegraph,
         signs=(1.0,) if frozen is None else frozen.signs.tolist(),
+        bows=sensed.bows,
         whole=steps and serial,
         fixed=serial,
     )

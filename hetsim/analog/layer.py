@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hetsim.analog.crossbar import Crossbar, Mode, Reading
 from hetsim.analog.macro import MacroSheet
+from hetsim.analog.mapping import as_matrix
 from hetsim.keys import key as derive
 
 
@@ -38,7 +39,7 @@ class Layer:
         Each array but the last is read back, and what it lacks is written to the next at a scale of its own.
         """
         replicas: list[tuple[Crossbar, ...]] = []
-        matrix = np.asarray(weights, dtype=np.float64)
+        matrix = as_matrix(weights)
         for r in range(sheet.replicas):
             lacking, bars = matrix, list[Crossbar]()
             for a in range(sheet.arrays):

@@ -31,8 +31,9 @@ class Lines(NamedTuple):
 
     Cells [tiles down, blocks, rows, C, B] float32 for noise that is frozen for a product: ``cells``, the signal of
     each of the C cells behind a line, its ``sigma``, and the amplitude of its ``telegraph`` noise; ``signs`` [C],
-    how each counts. ``shares`` float64 [L]: what each of the L lines of an output, which stand B/L apart, counts in
-    it. What is not wanted has no rows, or no lines.
+    how each counts. ``bows`` like signals, of drivers whose levels are bowed, see `hetsim.analog.sensing.Sensed`.
+    ``shares`` float64 [L]: what each of the L lines of an output, which stand B/L apart, counts in it. What is not
+    wanted has no rows, or no lines.
     """
 
     signals: NDArray[Any]
@@ -47,6 +48,7 @@ class Lines(NamedTuple):
     sigma: Single
     telegraph: Single
     signs: Single
+    bows: Single
     shares: Doubles
 
 
@@ -86,6 +88,7 @@ class Layout:
         sigma: Single | None = None,
         telegraph: Single | None = None,
         signs: Sequence[float] = (1.0,),
+        bows: Single | None = None,
         whole: bool = False,
         fixed: bool = False,
     ) -> Lines:
@@ -114,6 +117,7 @@ class Layout:
             self._cells(sigma, len(signs)),
             self._cells(telegraph, len(signs)),
             np.array(signs, np.float32),
+            self._rows(bows),
             self.shares,
         )
 
@@ -168,7 +172,8 @@ def _fixed(variances: Single) -> tuple[NDArray[Any], Single]:
     unit = variances.sum(axis=-2, dtype=np.float64) / (np.iinfo(np.uint16).max - rows)  # each may round up by a half
     unit = np.where(unit > 0, unit, 1.0)
     whole = aligned(variances.shape, np.uint16)
-    whole[...] = np.rint(variances / unit[..., None, :].astype(np.float32))
+    for tile, given, own in zip(whole, variances, unit.astype(np.float32), strict=True):
+        tile[...] = np.rint(given / own[..., None, :])
     return whole, np.sqrt(unit).astype(np.float32)
 
 

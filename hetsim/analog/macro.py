@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import sinh
+from statistics import fmean
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -13,7 +15,7 @@ from hetsim.analog.mapping import Tiling
 from hetsim.analog.scheme import Encoding, Scheme
 from hetsim.analog.storage import Storage
 from hetsim.analog.wires.sheet import Wires
-from hetsim.units import Capacitance, Energy, Time, Voltage
+from hetsim.units import Capacitance, Energy, Temperature, Time, Voltage
 
 
 class MacroSheet(Storage):
@@ -37,7 +39,8 @@ class MacroSheet(Storage):
     once, the others cut off, and a tile takes turns. ``bidirectional``: the array can be driven at its columns and
     sensed at its rows.
     ``sample`` is the energy per sensed line and word-line pulse, ``integrate`` per sensed line and integration.
-    ``wires``: resistances between drivers, cells and converters (default: none).
+    ``wires``: resistances between drivers, cells and converters (default: none). ``temperature`` of the chip speeds up
+    ageing by Arrhenius' law (default: cells age as they did when they were measured) and makes thermal noise (300 K).
     """
 
     rows: int = Field(ge=1)
@@ -60,6 +63,7 @@ class MacroSheet(Storage):
     active_rows: int | None = Field(default=None, ge=1)
     bidirectional: bool = False
     wires: Wires | None = None
+    temperature: Temperature | None = Field(default=None, gt=0)
     sample: Energy = Field(default=0.0, ge=0)
     integrate: Energy = Field(default=0.0, ge=0)
 
@@ -102,6 +106,11 @@ class MacroSheet(Storage):
             return "wires are known for current sensing, and for voltage sensing in one direction"
         if self.wires is not None and (misfit := self.wires.misfit(self.rows, self.columns)):
             return misfit
+        if self.device.iv is not None and (self.wires is not None or self.sensing != "current"):
+            return (
+                "the device's current bends with its voltage (iv), and reads know only cells that have all of their "
+                "driver's voltage: sense the current, without wires, or leave iv out"
+            )
         if self.sensing == "current":
             return ""
         if self.pair == "columns" and self.subtraction == "analog":
@@ -120,6 +129,11 @@ class MacroSheet(Storage):
             return "bipolar inputs have a sign and at least one magnitude bit"
         if self.signed_codes and self.adc.bits < 2:
             return "a signed conversion takes at least 2 bits"
+        if self.bent and not self.dac.exact:
+            return (
+                "the device's current bends with its voltage (iv), and reads do not know what that makes of errors of "
+                "drivers: apply pulses of full voltage (encoding: pulses), or leave out the dac's gain, offset and inl"
+            )
         return self.adc.range.misfit(self.sensing) or self.dac.misfit()
 
     def _stored(self) -> str:
@@ -177,6 +191,11 @@ class MacroSheet(Storage):
     def signed_codes(self) -> bool:
         """Whether conversions are of the difference of a pair."""
         return self.subtraction == "analog"
+
+    @property
+    def bent(self) -> bool:
+        """Whether cells get voltages at which their current is not G V."""
+        return self.device.iv is not None and self.dac.encoding == "amplitude" and self.dac.bits > 1
 
     def tiling(self, rows: int, columns: int) -> Tiling:
         """How a matrix of rows x columns spreads over crossbars; with a unit column its columns are more."""
@@ -257,9 +276,17 @@ class MacroSheet(Storage):
     def dissipation(self, tiling: Tiling, signed: bool) -> float:
         """Joules expected in the cells for one product: half of the input bits set, half of signed inputs negative,
         and cells in the middle of the conductance window. What floating lines save is left out."""
-        driven = sum(p.expected(self.dac.encoding) for p in self.passes(signed))
+        driven = sum(self._expected(p) for p in self.passes(signed))
         if signed and self.signed_inputs == "two_phase":
             driven /= 2  # an input is applied in the passes of its own sign only
         cells = tiling.rows * tiling.columns * self.scheme.cells
         siemens = cells * (self.device.g_min + self.device.g_max) / 2
         return driven * siemens * self.pulse_energy
+
+    def _expected(self, step: Pass) -> float:
+        """Integrations of a row in a pass, or the power of a cell as a share of that at full voltage."""
+        if not self.bent or self.device.iv is None:
+            return step.expected(self.dac.encoding)
+        bend = self.read_voltage / self.device.iv.voltage
+        shares = (level / step.top for level in range(step.top + 1))
+        return fmean(s * sinh(s * bend) / sinh(bend) for s in shares)

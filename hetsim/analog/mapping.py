@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 ONE = Footprint(1, 1, ((0, 0),))
-_ROWS = 256  # that are mapped together
+_ROWS = 256  # that are worked on together
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ class Tiling:
         """Columns of weights in each tile across."""
         return tuple(min(self.width, self.columns - c * self.width) for c in range(self.across))
 
+    def shapes(self) -> list[tuple[int, int]]:
+        """Rows and columns of cells in use of each tile."""
+        step = self.footprint
+        return [(step.height * h, step.width * w) for h in self.heights() for w in self.widths()]
+
     def spread(self, matrix: Array) -> Array:
         """A matrix with columns of zeros where its tiles' unit columns stand."""
         import numpy as np
@@ -86,13 +92,22 @@ class Tiling:
         """Cells [P, rows, columns] at their places: [tiles, rows, columns of a crossbar in use], zeros elsewhere."""
         import numpy as np
 
-        tall, wide, step = self.tallest, self.widest, self.footprint
-        placed = np.zeros((self.tiles, tall * step.height, wide * step.width), cells.dtype)
-        for tile, block in enumerate(self._blocks(cells)):
-            for part, (i, j) in zip(block, step.places, strict=True):
-                at = placed[tile, i :: step.height, j :: step.width]
-                at[: part.shape[0], : part.shape[1]] = part
+        tall, wide = (max(sizes) for sizes in zip(*self.shapes(), strict=True))
+        placed = np.zeros((self.tiles, tall, wide), cells.dtype)
+        for tile, found in enumerate(self.each(cells)):
+            placed[tile, : found.shape[0], : found.shape[1]] = found
         return placed
+
+    def each(self, cells: Array) -> Iterator[Array]:
+        """Cells [P, rows, columns] at their places, tile by tile: [rows, columns in use]."""
+        import numpy as np
+
+        step = self.footprint
+        for shape, block in zip(self.shapes(), self._blocks(cells), strict=True):
+            placed = np.zeros(shape, cells.dtype)
+            for part, (i, j) in zip(block, step.places, strict=True):
+                placed[i :: step.height, j :: step.width] = part
+            yield placed
 
     def gather(self, placed: Array) -> Array:
         """The inverse of `place`: cells [P, rows, columns] from [tiles, rows, columns of a crossbar]."""
@@ -112,9 +127,17 @@ class Tiling:
         return [cells[:, row, column] for row in rows for column in columns]
 
 
-def _blocks(rows: int) -> list[slice]:
+def strips(rows: int) -> list[slice]:
     """Parts of a matrix that take little memory."""
     return [slice(top, top + _ROWS) for top in range(0, rows, _ROWS)]
+
+
+def as_matrix(weights: Any) -> Array:
+    """Weights as floats of 32 bits, where they are that, or of 64."""
+    import numpy as np
+
+    given = np.asarray(weights)
+    return given if given.dtype == np.float32 else given.astype(np.float64, copy=False)
 
 
 def weights_to_codes(
@@ -127,11 +150,12 @@ def weights_to_codes(
     """
     import numpy as np
 
-    scale = headroom * float(np.max(np.abs(weights), initial=0.0)) / (levels - 1)
+    largest = max((float(np.abs(weights[rows]).max(initial=0.0)) for rows in strips(len(weights))), default=0.0)
+    scale = headroom * largest / (levels - 1)
     scale = scale if scale >= np.finfo(np.float64).tiny else 1.0
     codes = np.empty(weights.shape, np.int16)
-    for rows in _blocks(len(weights)):
-        codes[rows] = np.rint(weights[rows] / scale)
+    for rows in strips(len(weights)):
+        codes[rows] = np.rint(weights[rows].astype(np.float64) / scale)
     return (codes, scale) if multiple == 1 else (codes * np.int16(multiple), scale / multiple)
 
 
@@ -141,7 +165,7 @@ def codes_to_levels(codes: Array, scheme: Scheme) -> Array:
 
     slices, copies, polarities = scheme.shape
     levels = np.empty((slices, copies, polarities, *codes.shape), np.uint16)
-    for rows in _blocks(len(codes)):
+    for rows in strips(len(codes)):
         held = codes[rows].astype(np.int32) + scheme.zero
         for s, (worth, top) in enumerate(zip(scheme.worths, scheme.tops, strict=True)):
             signed = np.abs(held) // worth % (top + 1) * np.sign(held)

@@ -18,14 +18,15 @@ Doubles = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Mismatch:
     """Errors of the converters behind each line [tiles down, L, columns], as shares of full scale: ``offset``,
-    ``gain`` and ``bow``; and of the drivers of each weight's cells, ``drive`` and ``lift`` [P, rows, tiles across]:
-    what they give for one volt, and for none."""
+    ``gain`` and ``bow``; and of the drivers of each weight's cells, ``drive``, ``lift`` and ``bend`` [P, rows, tiles
+    across]: what they give for one volt, and for none, and what they are off by in the middle of their range."""
 
     offset: Doubles
     gain: Doubles
     bow: Doubles
     drive: Doubles
     lift: Doubles
+    bend: Doubles
 
 
 def mismatch(sheet: MacroSheet, tiling: Tiling, keys: Sequence[int], transposed: bool = False) -> Mismatch | None:
@@ -33,7 +34,7 @@ def mismatch(sheet: MacroSheet, tiling: Tiling, keys: Sequence[int], transposed:
 
     Cells of a row have one driver, ``adc.columns`` neighbouring lines one converter. None for ideal ones.
     """
-    if sheet.adc.exact and sheet.dac.offset == sheet.dac.gain == 0:
+    if sheet.adc.exact and sheet.dac.exact:
         return None
     tiles = np.arange(tiling.tiles).reshape(tiling.down, tiling.across)
     keys = [keys[t] for t in (tiles.T if transposed else tiles).ravel().tolist()]
@@ -57,11 +58,11 @@ def mismatch(sheet: MacroSheet, tiling: Tiling, keys: Sequence[int], transposed:
     )
     row, block = np.arange(rows) % tall, np.arange(rows) // tall
     driver = np.array([place[driven] for place in step.places])[:, None] + row * size[driven]
-    drive, lift = (
+    drive, lift, bend = (
         share * _drawn(keys, f"{side}{use}", tall * size[driven]).reshape(down, across, -1)[block, :, driver]
-        for use, share in (("dac gain", sheet.dac.gain), ("dac offset", sheet.dac.offset))
+        for use, share in (("dac gain", sheet.dac.gain), ("dac offset", sheet.dac.offset), ("dac bow", sheet.dac.inl))
     )
-    return Mismatch(offset, gain, bow, 1 + drive, lift)
+    return Mismatch(offset, gain, bow, 1 + drive, lift, bend)
 
 
 def _drawn(keys: Sequence[int], use: str, count: int) -> Doubles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What storing matrices took: seconds, and write pulses of all cells together."""
+
+    seconds: float
+    pulses: float
 
 
 class Programming(Facts):
@@ -37,16 +46,19 @@ class Programming(Facts):
 
     def expected(self, tiles: Iterable[tuple[int, int]], write: Write) -> float:
         """Expected seconds for tiles of (rows, columns) cells."""
-        return self._seconds((rows * self._row(columns, write) for rows, columns in tiles), write)
+        return self.seconds((rows * self._row(columns, write) for rows, columns in tiles), write)
 
     def taken(self, pulses: Array, write: Write) -> float:
         """Seconds for cells that took so many ``pulses`` [tiles, rows, columns], 0 where there is no cell."""
+        return self.seconds([self.rounds(tile, write) for tile in pulses], write)
+
+    def rounds(self, pulses: Array, write: Write) -> float:
+        """Rounds of a pulse and a verify read for the cells of one tile, [rows, columns]; see `taken`."""
         import numpy as np
 
-        starts = np.arange(0, pulses.shape[2], self.at_once(pulses.shape[2], write))
-        rounds = np.maximum.reduceat(pulses, starts, axis=2)
-        seconds = rounds.sum(axis=(1, 2), dtype=np.float64) + _finishes(write) * (rounds > 0).sum(axis=(1, 2))
-        return self._seconds(seconds.tolist(), write)
+        starts = np.arange(0, pulses.shape[1], self.at_once(pulses.shape[1], write))
+        rounds = np.maximum.reduceat(pulses, starts, axis=1)
+        return float(rounds.sum(dtype=np.float64) + _finishes(write) * np.count_nonzero(rounds))
 
     def _row(self, columns: int, write: Write) -> float:
         """Expected rounds for a row."""
@@ -54,8 +66,8 @@ class Programming(Facts):
         groups = whole + (rest > 0)
         return whole * write.rounds(self.at_once(columns, write)) + write.rounds(rest) + groups * _finishes(write)
 
-    def _seconds(self, rounds: Iterable[float], write: Write) -> float:
-        """Crossbars written side by side wait for the slowest of them."""
+    def seconds(self, rounds: Iterable[float], write: Write) -> float:
+        """Seconds for tiles that take so many rounds: crossbars written side by side wait for the slowest of them."""
         each = list(rounds)
         groups = [each[i : i + self.crossbars] for i in range(0, len(each), self.crossbars)]
         return sum(map(max, groups)) * (write.time + write.verify)

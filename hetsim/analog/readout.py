@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from hetsim.analog.drive import Codes, Drive, Single, Vectors, drive
 from hetsim.analog.lines import BLOCK, GROUP, LANES, LINE, Layout, Lines, aligned
 from hetsim.analog.macro import MacroSheet
+from hetsim.analog.noise import Sinh
+from hetsim.keys import key as derive
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -36,32 +39,42 @@ class Readout:
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """The converters of a matrix: its datasheet, layout and lines, and the weight of one code unit."""
+    """The converters of a matrix: its datasheet, layout and lines, the weight of one code unit, and the law of cells
+    that are driven with voltages at which their current is not G V."""
 
     sheet: MacroSheet
     layout: Layout
     lines: Lines
     scale: float
+    bent: Sinh | None = None
 
-    def read(self, inputs: Vectors, signed: bool, key: int, first: int) -> Readout:
-        """Read the products of M vectors. Pieces do not depend on threads, and are added up in order."""
+    def read(self, inputs: Vectors, signed: bool, key: int, first: int, lasting: int | None = None) -> Readout:
+        """Read the products of M vectors. Pieces do not depend on threads, and are added up in order.
+
+        ``key`` decides the noise of samples, ``lasting`` (default: made from it) that which stays for a product: reads
+        that are parts of one product share it.
+        """
         from hetsim.analog import kernels
 
         sheet, (count, rows) = self.sheet, inputs.shape
         bits, passes = sheet.magnitude_bits(signed), sheet.passes(signed)
         amplitude = sheet.dac.encoding == "amplitude"
         drives = drive(passes, bits, sheet.adc.codes(sheet.signed_codes))
-        read = self._levels if amplitude else self._pulses
+        frozen = np.uint64(derive(key, "lasting") if lasting is None else lasting)
+        read = partial(self._one_by_one, frozen) if self._drawn or self._bowed else self._read
         values = np.empty((count, self.layout.tiling.columns), np.float32)
 
-        def piece(part: tuple[slice, NDArray[np.int64]]) -> tuple[NDArray[np.int64], float, int]:
+        def piece(part: tuple[slice, NDArray[np.int64]]) -> tuple[NDArray[Any], float, int]:
             vectors, blocks = part
             codes, scale, across = inputs.codes(vectors, bits)
             weight, place = scale * np.float64(self.scale), (np.uint64(key), first + vectors.start)
             clipped, saved = read(codes, across, drives, blocks, weight, *place, values[vectors])
-            driven = np.zeros((len(passes), rows), np.int64)
+            driven: NDArray[Any] = np.zeros((len(passes), rows), np.int64)
             if blocks[0, 0] == 0:  # one of the pieces that share these vectors
-                kernels.count(codes, across, drives.passes, amplitude, driven)
+                if self.bent is not None:
+                    driven = self._powers(codes.T if across else codes, drives)
+                else:
+                    kernels.count(codes, across, drives.passes, amplitude, driven)
             return driven, saved, clipped
 
         work = count * drives.planes * rows * self.layout.count * self.layout.width
@@ -69,6 +82,75 @@ class Readers:
         driven, saved, clipped = zip(*shared_out(piece, parts, threads=work > _ALONE), strict=True)
         full = np.array([float(p.top) ** 2 if amplitude else 1.0 for p in passes])
         return Readout(values, (np.sum(driven, axis=0) / full[:, None]).sum(axis=0), sum(saved), sum(clipped))
+
+    def _read(self, *arguments: Any) -> tuple[int, float]:
+        return (self._levels if self.sheet.dac.encoding == "amplitude" else self._pulses)(*arguments)
+
+    def _one_by_one(
+        self, lasting: Any, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any,
+        first: int, out: Single,
+    ) -> tuple[int, float]:  # fmt: skip
+        """Vectors through cells that have, each time, the noise of one product, from drivers of any law."""
+        from hetsim.analog import kernels
+
+        lines, part = self.lines, slice(blocks[0, 1], blocks[-1, 1:].sum())
+        if self._drawn:
+            lines = lines._replace(signals=aligned(lines.signals.shape, np.float32))
+        clipped, saved, some = 0, 0.0, np.empty((1, out.shape[1]), np.float32)
+        keys = [key] if not self._bowed else [np.uint64(derive(int(key), "pass", i)) for i in range(len(drives.passes))]
+        out[:, part] = 0
+        for m in range(len(scale)):
+            if self._drawn:
+                kernels.draw_cells(self.lines, blocks, lasting, first + m, lines.signals)
+            one = np.ascontiguousarray(codes[:, m : m + 1] if across else codes[m : m + 1])
+            for i, own in enumerate(keys):
+                step = drives.alone(i) if self._bowed else drives
+                seen = replace(self, lines=self._driven(lines, one, step, blocks) if self._bowed else lines)
+                found = seen._read(one, across, step, blocks, scale[m : m + 1], own, first + m, some)
+                clipped, saved = clipped + found[0], saved + found[1]
+                out[m, part] += some[0, part]
+        return clipped, saved
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether cells have noise that lasts for a product."""
+        return bool(self.lines.cells.shape[2])
+
+    @property
+    def _bowed(self) -> bool:
+        """Whether what a row adds is not in proportion to its input."""
+        return self.bent is not None or bool(self.lines.bows.shape[2])
+
+    def _driven(self, lines: Lines, codes: Codes, step: Drive, blocks: NDArray[np.int64]) -> Lines:
+        """``lines`` as rows add to them for each input unit when they are driven by one vector in one pass."""
+        tiling, part = self.layout.tiling, slice(blocks[0, 0], blocks[-1, 0] + 1)
+        share = np.zeros((tiling.down, self.layout.rows))
+        for r, rows in enumerate(np.split(step.levels(codes.ravel()), np.cumsum(tiling.heights())[:-1])):
+            share[r, : len(rows)] = rows
+        factor = self._bending(share).astype(np.float32)[:, None, :, None]
+        signals, spread = (aligned(rows.shape, np.float32) for rows in (lines.signals, lines.variances))
+        np.multiply(lines.signals[:, part], factor, out=signals[:, part])
+        if spread.shape[2] > 0:
+            np.multiply(lines.variances[:, part], factor**2, out=spread[:, part])
+        if lines.bows.shape[2] > 0:
+            signals[:, part] += lines.bows[:, part] * (4 * (1 - share)).astype(np.float32)[:, None, :, None]
+        return lines._replace(signals=signals, variances=spread)
+
+    def _bending(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The current of cells at shares of the full voltage, as a ratio to that by Ohm's law."""
+        if self.bent is None:
+            return np.ones_like(share)
+        full, share = self.sheet.read_voltage, np.maximum(share, 2.0**-20)  # nothing is driven by none
+        return np.asarray(self.bent.current(np.ones_like(share), share * full, full) / (share * full))
+
+    def _powers(self, codes: Codes, drives: Drive) -> NDArray[np.float64]:
+        """As `kernels.count` does, with the power of cells whose current bends: [passes, K]."""
+        counts = []
+        for i, step in enumerate(drives.passes):
+            share = drives.alone(i).levels(codes)
+            share = np.where(codes * step["sign"] >= 0, share, 0.0)  # two signs: each in passes of its own
+            counts.append((share**2 * self._bending(share)).sum(axis=0) * float(step["top"]) ** 2)
+        return np.array(counts)
 
     def _pulses(
         self, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any, first: int,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from hetsim.keys import key as derive
 
 Whole = NDArray[np.int64]
 
-_OF_ROWS = ("signals", "variances", "cells", "sigma", "telegraph")  # fields of `Lines`
+_OF_ROWS = ("signals", "variances", "cells", "sigma", "telegraph", "bows")  # fields of `Lines`
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def parts(face: Face) -> list[Readers]:
         cut = {name: getattr(lines, name)[r : r + 1] for name in Lines._fields if name not in ("signs", "shares")}
         cut |= {name: cut[name][:, :, : layout.rows] for name in _OF_ROWS}
         own = lines._replace(**cut)
-        readers.append(Readers(face.readers.sheet, layout, own, 1.0))
+        readers.append(replace(face.readers, layout=layout, lines=own, scale=1.0))
     return readers
 
 
@@ -80,8 +80,8 @@ def read(sheet: MacroSheet, readers: list[Readers], codes: Codes, signed: bool, 
         for i, step in enumerate(sheet.passes(signed)):
             alone = sheet.single_pass(step)
             part = Coded(applied(codes[:, rows], step).astype(np.int16), 1.0)
-            one = Readers(alone, reader.layout, reader.lines, 1.0)
-            found = one.read(part, step.sign == 0, derive(key, "sum", r, i), first)
+            one = replace(reader, sheet=alone)
+            found = one.read(part, step.sign == 0, derive(key, "sum", r, i), first, derive(key, "lasting", r))
             sums = np.rint(found.values).astype(np.int64)
             errors = table[sums % sheet.an_code]
             total += (2.0**step.first) * (-1 if step.sign < 0 else 1) * (sums - errors)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +65,9 @@ class Sensed:
     sensing voltage or charge, in read voltages; ``variances`` likewise, of the noise of one read, None without noise.
     ``gain`` [tiles down, L, N]: digits per unit of signal. ``power`` likewise: siemens by which the square of a
     signal lowers the dissipation, None when lines are held at ground. ``lift`` likewise: the signal without inputs, at
-    a full voltage of one, None when drivers are exact. ``frozen`` is None without noise that lasts for a product.
+    a full voltage of one, None when drivers are exact. ``bows`` like signals: the share 4 (1 - s) of it is added when
+    a row is driven with the share s of the full voltage, None when drivers' levels are straight. ``frozen`` is None
+    without noise that lasts for a product.
     """
 
     signals: Single
@@ -71,6 +75,7 @@ class Sensed:
     gain: Doubles
     power: Doubles | None
     lift: Doubles | None
+    bows: Single | None
     frozen: Frozen | None
 
 
@@ -84,8 +89,6 @@ def sense(sheet: MacroSheet, array: Array) -> Sensed:
     share f = 1 - exp(-a) of V_out, a = t sum(G) / C: Kirchhoff's current law for a node of one capacitor. Over the
     pulse it saves V_out**2 sum(G) (1 - (1 - exp(-2 a)) / (2 a)).
     """
-    signals = _lines(sheet, _driven(array), -1)
-    spread = None if array.variances is None else _lines(sheet, _driven(array, array.variances, 2), 1)
     step = steps(sheet)[:, None]
     if sheet.sensing == "current":
         unit = np.broadcast_to(1 / step, (array.tiling.down, sheet.lines, array.tiling.columns))
@@ -96,12 +99,18 @@ def sense(sheet: MacroSheet, array: Array) -> Sensed:
         power = _saved(sheet, siemens)
         known = _column_sums(sheet, array.tiling, array.target)
         gain = known / step / _settled(sheet, known)
-    per_row = np.repeat(unit.transpose(1, 0, 2), array.tiling.heights(), axis=1).astype(np.float32)
-    lift = None
-    if array.mismatch is not None and sheet.dac.offset:
-        lift = _summed(array.tiling, _lines(sheet, _lifted(array), -1) * per_row)
-    spread = None if spread is None else spread * per_row**2
-    return Sensed(signals * per_row, spread, gain, power, lift, _frozen(sheet, array, per_row))
+    units = unit.transpose(1, 0, 2).astype(np.float32)
+    difference, total = (partial(_lines, sheet, sign=sign) for sign in (-1, 1))
+    errors = array.mismatch
+    drive = None if errors is None else errors.drive
+    signals, spread, lift, bows = _seen(array, array.actual, drive, difference, units), None, None, None
+    if array.variances is not None:
+        spread = _seen(array, array.variances, None if drive is None else drive**2, total, units**2)
+    if errors is not None and sheet.dac.offset:
+        lift = _summed(array.tiling, _seen(array, array.actual, errors.lift, difference, units))
+    if errors is not None and sheet.dac.inl:
+        bows = _seen(array, array.actual, errors.bend, difference, units)
+    return Sensed(signals, spread, gain, power, lift, bows, _frozen(sheet, array, units))
 
 
 def steps(sheet: MacroSheet) -> Doubles:
@@ -122,13 +131,32 @@ def _lines(sheet: MacroSheet, cells: Single, sign: int) -> Single:
     return split.reshape(scheme.lines, *cells.shape[1:])
 
 
-def _frozen(sheet: MacroSheet, array: Array, per_row: Single) -> Frozen | None:
+def _seen(
+    array: Array, cells: Single, factors: Doubles | None, arranged: Callable[[Single], Single], units: Single
+) -> Single:
+    """Cells [P, K, N], times ``factors`` [P, K, tiles across] of their drivers, ``arranged`` behind lines
+    [.., L, K, N], times ``units`` [L, tiles down, N]; tile by tile down, which takes little memory."""
+    found, tiling = np.empty(0, np.float32), array.tiling
+    for r in range(tiling.down):
+        rows = slice(r * tiling.height, (r + 1) * tiling.height)
+        part = cells[:, rows]
+        if factors is not None:
+            part = part * np.repeat(factors[:, rows], tiling.widths(), axis=2).astype(np.float32)
+        lines = arranged(part)
+        if r == 0:
+            found = np.empty((*lines.shape[:-2], *cells.shape[1:]), np.float32)
+        np.multiply(lines, units[:, r, None], out=found[..., rows, :])
+    return found
+
+
+def _frozen(sheet: MacroSheet, array: Array, units: Single) -> Frozen | None:
     """The cells behind each line, where noise lasts for a product."""
     if array.sigma is None and array.telegraph is None:
         return None
     still = np.zeros_like(array.actual)
     figures = (array.actual, *(still if noise is None else noise for noise in (array.sigma, array.telegraph)))
-    cells, sigma, telegraph = (_behind(sheet, _driven(array, figure)) * per_row for figure in figures)
+    drive = None if array.mismatch is None else array.mismatch.drive
+    cells, sigma, telegraph = (_seen(array, figure, drive, partial(_behind, sheet), units) for figure in figures)
     signs = (1.0, -1.0) if sheet.scheme.subtracted else (1.0,)
     return Frozen(cells, sigma, telegraph, np.tile(np.array(signs, np.float32), len(cells) // len(signs)))
 
@@ -140,24 +168,6 @@ def _behind(sheet: MacroSheet, cells: Single) -> Single:
     shape = (slices, own[1], copies // own[1], own[2], polarities // own[2], *cells.shape[1:])
     split = cells.reshape(shape).transpose(2, 4, 0, 1, 3, 5, 6)
     return split.reshape(-1, scheme.lines, *cells.shape[1:])
-
-
-def _driven(array: Array, cells: Single | None = None, power: int = 1) -> Single:
-    """Cells, each times its driver's gain to some power."""
-    cells = array.actual if cells is None else cells
-    if array.mismatch is None:
-        return cells
-    return cells * _across(array, array.mismatch.drive**power)
-
-
-def _lifted(array: Array) -> Single:
-    assert array.mismatch is not None
-    return array.actual * _across(array, array.mismatch.lift)
-
-
-def _across(array: Array, figures: Doubles) -> Single:
-    """A figure of drivers, [P, K, tiles across], for every column."""
-    return np.repeat(figures, array.tiling.widths(), axis=2).astype(np.float32)
 
 
 def _summed(tiling: Tiling, lines: Single) -> Doubles:

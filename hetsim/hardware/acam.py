@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from hetsim.analog.device import Write
+from hetsim.analog.mapping import Tiling
+from hetsim.analog.programming import Programming
+from hetsim.analog.scheme import Footprint
 from hetsim.hardware.component import (
     Component,
     Deployment,
@@ -26,10 +29,13 @@ from hetsim.hardware.component import (
     Step,
     register,
 )
+from hetsim.hardware.writing import spent, write_steps
 from hetsim.units import Bandwidth, Energy, EnergyPerByte, Time
 
 if TYPE_CHECKING:
     from hetsim.workload import Array, Op, Tensor
+
+_CELL = Footprint(1, 2, ((0, 0), (0, 1)))  # the devices of an interval's bounds stand side by side
 
 
 class AcamSheet(Sheet):
@@ -38,7 +44,8 @@ class AcamSheet(Sheet):
     Bounds and search values have ``bits`` over the range that a feature's finite bounds span; a bound misses its
     level by a normal error of ``error`` of that range. A search takes ``search``, all arrays at once, ``match_line``
     for each row and ``cell`` for each cell, and ``dac`` for each data line. Search values and matches cross a bus of
-    ``bandwidth`` at ``transfer``. Cells of a row are written side by side by ``write``.
+    ``bandwidth`` at ``transfer``. Both devices of each cell are written by ``write``, side by side as ``programming``
+    has it.
     """
 
     kind: Literal["acam"] = "acam"
@@ -54,6 +61,7 @@ class AcamSheet(Sheet):
     bandwidth: Bandwidth = Field(gt=0)
     transfer: EnergyPerByte = Field(ge=0)
     write: Write
+    programming: Programming = Programming()
     endurance: float | None = Field(default=None, gt=0)
 
 
@@ -97,7 +105,7 @@ class Acam(Component[AcamSheet]):
             return "compares with an error, and the op must be exact"
         if not all(t is not None and t.constant for t in op.inputs[1:]):
             return "the intervals must be constants"
-        needed = self._slots(_low(op))
+        needed = self._tiling(_low(op)).tiles
         return f"the intervals take {needed} arrays, it has {self.sheet.arrays}" if needed > self.sheet.arrays else ""
 
     def plan(self, op: Op, residency: Residency) -> Plan:
@@ -105,13 +113,15 @@ class Acam(Component[AcamSheet]):
         (rows, columns), samples = low.shape, op.outputs[0].shape[0]
         after, deployment, setup, steps = None, None, 0.0, self._steps(samples, rows, columns)
         if not residency.holds(low):
-            after = self._placed(low, residency)
-            pulses, seconds = 2 * rows * columns * sheet.write.pulses, self._writing(rows, columns)
-            writing = Step("program", pulses, sheet.write.time, sheet.write.energy, "program")
-            if low.version == 0 and len(after.placed) > len(residency.placed):
-                deployment = Deployment(seconds, pulses * sheet.write.energy, pulses)
+            tiling, cells = self._tiling(low), 2 * rows * columns
+            after, evicted = residency.placing(Placement(low.name, low.version, tiling.tiles))
+            seconds = sheet.programming.expected(tiling.shapes(), sheet.write)
+            pulses = cells * sheet.write.pulses
+            writing = write_steps(sheet.write, pulses, cells)
+            if low.version == 0 and not evicted:
+                deployment = Deployment(seconds, spent(writing), pulses)
             else:
-                setup, steps = seconds, (writing, *steps)
+                setup, steps = seconds, (*writing, *steps)
         moved = (columns * sheet.bits / 8 + rows / 8) / sheet.bandwidth
         return Plan(
             holds=(f"{self.name}.arrays",),
@@ -126,14 +136,13 @@ class Acam(Component[AcamSheet]):
         )
 
     def _steps(self, samples: int, rows: int, columns: int) -> tuple[Step, ...]:
-        sheet, across = self.sheet, -(-columns // self.sheet.columns)
-        down = -(-rows // sheet.rows)
+        sheet, tiling = self.sheet, Tiling(rows, columns, self.sheet.rows, self.sheet.columns)
         moved = samples * (columns * sheet.bits / 8 + rows / 8)
         return (
             Step("load", moved, 1 / sheet.bandwidth, sheet.transfer, "buffer"),
-            Step("drive", samples * columns * down, 0.0, sheet.dac, "dac"),
+            Step("drive", samples * columns * tiling.down, 0.0, sheet.dac, "dac"),
             Step("compare", samples * rows * columns, 0.0, sheet.cell, "array"),
-            Step("match", samples * rows * across, sheet.search, sheet.match_line, "array"),
+            Step("match", samples * rows * tiling.across, sheet.search, sheet.match_line, "array"),
         )
 
     def compute(self, op: Op, inputs: Sequence[Array | None], state: Memory, moment: Moment, plan: Plan) -> Outcome:
@@ -187,23 +196,9 @@ class Acam(Component[AcamSheet]):
         power = sheet.static_power + (cells * sheet.cell + lines) / sheet.search
         return {"peak_ops_per_s": rate, "peak_ops_per_J": rate / power, "peak_power_W": power}
 
-    def _slots(self, low: Tensor) -> int:
+    def _tiling(self, low: Tensor) -> Tiling:
         rows, columns = low.shape
-        return -(-rows // self.sheet.rows) * -(-columns // self.sheet.columns)
-
-    def _placed(self, low: Tensor, residency: Residency) -> Residency:
-        """The residency with these boxes, without other versions of them and the oldest ones where room is needed."""
-        placed = [p for p in residency.placed if p.tensor != low.name]
-        while self.sheet.arrays - sum(p.slots for p in placed) < self._slots(low):
-            placed.pop(0)
-        placed.append(Placement(low.name, low.version, self._slots(low)))
-        return Residency(tuple(placed), self.sheet.arrays - sum(p.slots for p in placed))
-
-    def _writing(self, rows: int, columns: int) -> float:
-        """Expected seconds: row after row, until the slowest of the row's devices is there."""
-        write, width = self.sheet.write, min(columns, self.sheet.columns)
-        across = -(-columns // self.sheet.columns)
-        return rows * across * write.rounds(2 * width) * (write.time + write.verify)
+        return Tiling(rows, columns, self.sheet.rows, self.sheet.columns, _CELL)
 
 
 def _low(op: Op) -> Tensor:

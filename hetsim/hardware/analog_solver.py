@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from hetsim.analog.device import DeviceSheet, Facts
+from hetsim.analog.mapping import Tiling
+from hetsim.analog.programming import Programming, Written
+from hetsim.analog.scheme import Scheme
 from hetsim.errors import RunError
 from hetsim.hardware.component import (
     Component,
@@ -34,6 +37,7 @@ from hetsim.hardware.component import (
     Step,
     register,
 )
+from hetsim.hardware.writing import spent, write_steps
 from hetsim.units import Energy, Frequency, Power, Ratio, Time, Voltage
 
 if TYPE_CHECKING:
@@ -62,7 +66,8 @@ class AnalogSolverSheet(Sheet):
     """Datasheet of a solver for up to ``size`` unknowns, whose outputs swing up to ``swing``.
 
     Inputs are scaled so that the largest output reaches the swing. ``eigenvalue`` is the smallest one of D⁻¹ A that
-    is expected, for timing without numbers. ``age`` is the time since programming.
+    is expected, for timing without numbers. ``age`` is the time since programming. The cells of both arrays are written
+    side by side as ``programming`` has it, row after row, and verified by the converters.
     """
 
     kind: Literal["analog_solver"] = "analog_solver"
@@ -72,6 +77,7 @@ class AnalogSolverSheet(Sheet):
     dac: Converters
     adc: Converters
     swing: Voltage = Field(gt=0)
+    programming: Programming = Programming()
     eigenvalue: Ratio = Field(default=0.01, gt=0)
     age: Time | None = None
 
@@ -87,7 +93,7 @@ class Arrays:
     scale: float = 1.0
     rate: float = 0.0
     pulses: Array | None = None
-    written: dict[str, float] = field(default_factory=dict)
+    written: Written = field(default_factory=lambda: Written(0.0, 0.0))
 
 
 @register
@@ -118,12 +124,13 @@ class AnalogSolver(Component[AnalogSolverSheet]):
         settling = rhs * self._settling(sheet.eigenvalue)
         steps = self._steps(n, rhs, settling)
         if not residency.holds(matrix):
-            after = Residency((Placement(matrix.name, matrix.version, 1),), 0)
-            pulses, seconds = 2 * n * n * sheet.device.write.pulses, self._writing(n)
-            if matrix.version == 0 and not residency.placed:
-                deployment = Deployment(seconds, pulses * self._pulse, pulses)
+            after, evicted = residency.placing(Placement(matrix.name, matrix.version, 1))
+            pulses, write = 2 * n * n * sheet.device.write.pulses, sheet.device.write
+            seconds, written = sheet.programming.expected(self._tiling(n).shapes(), write), self._write_steps(n, pulses)
+            if matrix.version == 0 and not evicted:
+                deployment = Deployment(seconds, spent(written), pulses)
             else:
-                steps, writing = (*self._write_steps(pulses), *steps), seconds
+                steps, writing = (*written, *steps), seconds
         return Plan(
             holds=(f"{self.name}.arrays",),
             output_bytes=tuple(t.nbytes for t in op.outputs),
@@ -142,19 +149,12 @@ class AnalogSolver(Component[AnalogSolverSheet]):
             Step("convert", n * rhs, sheet.adc.time, sheet.adc.energy, "adc"),
         )
 
-    def _write_steps(self, pulses: float) -> tuple[Step, ...]:
-        write = self.sheet.device.write
-        return (Step("program", pulses, write.time, self._pulse, "program", expected=True),)
+    def _write_steps(self, n: int, pulses: float) -> tuple[Step, ...]:
+        return write_steps(self.sheet.device.write, pulses, 2 * n * n, self.sheet.adc.energy)
 
-    @property
-    def _pulse(self) -> float:
-        """Joules of a pulse and the read that verifies it."""
-        return self.sheet.device.write.energy + self.sheet.adc.energy
-
-    def _writing(self, n: int) -> float:
-        """Expected seconds, row after row of both arrays."""
-        write = self.sheet.device.write
-        return n * write.rounds(2 * n) * (write.time + write.verify)
+    def _tiling(self, n: int) -> Tiling:
+        """The arrays for n unknowns, side by side: each row of both is written at once."""
+        return Tiling(n, n, self.sheet.size, self.sheet.size, _pairs(self.sheet.device).footprint)
 
     def _settling(self, eigenvalue: float) -> float:
         """Seconds until the slowest part is within half a step of the converter."""
@@ -171,16 +171,15 @@ class AnalogSolver(Component[AnalogSolverSheet]):
         if state.name != name or plan.after is not None:
             self._store(op, matrix.astype("float64"), state, moment, name)
         settling = rhs.shape[1] * self._settling(state.rate)
-        n, sheet = len(matrix), self.sheet
+        n, sheet, written = len(matrix), self.sheet, self._write_steps(len(matrix), state.written.pulses)
         power = n * sheet.amplifiers.power
         steps = {"settle": Measured(n * rhs.shape[1], power * settling)}
         writing, deployment = 0.0, None
         if plan.deployment is not None:
-            pulses = state.written["pulses"]
-            deployment = Deployment(state.written["seconds"], pulses * self._pulse, pulses)
+            deployment = Deployment(state.written.seconds, spent(written), state.written.pulses)
         elif plan.after is not None:
-            writing = state.written["seconds"]
-            steps["program"] = Measured(state.written["pulses"], state.written["pulses"] * self._pulse)
+            writing = state.written.seconds
+            steps |= {step.name: Measured(step.count, step.count * step.joules) for step in written}
         columns = [self._solved(column, state, moment.ideal) for column in rhs.T.astype("float64")]
         made = np.stack(columns, axis=1).astype(op.outputs[0].dtype)
         return Outcome((made,), steps, writing + settling, deployment)
@@ -191,19 +190,18 @@ class AnalogSolver(Component[AnalogSolverSheet]):
 
         from hetsim.analog import conductance
         from hetsim.analog.mapping import codes_to_levels, levels_to_conductances, weights_to_codes
-        from hetsim.analog.scheme import Scheme
         from hetsim.keys import key as derive
 
         device = self.sheet.device
         codes, scale = weights_to_codes(matrix, device.levels)
-        pairs = Scheme("differential", (device.levels - 1,))
+        pairs = _pairs(device)
         levels = codes_to_levels(codes, pairs)
         target = device.nearest(levels_to_conductances(levels, pairs, device.g_min, device.g_max))
         key = derive(state.key, "program", *name)
-        cells = target
+        programmed, cells = conductance.program(device, target, key, None, self.sheet.adc.bits), target
         if not moment.ideal:
             age = device.reference_age if self.sheet.age is None else self.sheet.age
-            cells = conductance.conductance(device, conductance.program(device, target, key), age)
+            cells = conductance.conductance(device, programmed, age)
         unit = device.step * (device.levels - 1)
         values = cells.astype("float64") / unit
         state.name, state.scale = name, scale * (device.levels - 1)
@@ -213,11 +211,10 @@ class AnalogSolver(Component[AnalogSolverSheet]):
         if not state.rate > 0:
             what = f"an eigenvalue of the matrix as the cells hold it has the real part {state.rate:.3g}"
             raise RunError(f"op {op.name!r} on {self.name!r}: the feedback is not stable: {what}, it must be positive")
-        pulses = conductance.pulses(device, target.shape, key)
-        state.written = {
-            "pulses": float(pulses.sum()),
-            "seconds": float(pulses.max(axis=(0, 2)).sum()) * (device.write.time + device.write.verify),
-        }
+        pulses = programmed.pulses
+        assert pulses is not None, "programming counts pulses"
+        seconds = self.sheet.programming.taken(self._tiling(len(codes)).place(pulses), device.write)
+        state.written = Written(seconds, float(pulses.sum()))
         old = np.zeros((2, self.sheet.size, self.sheet.size)) if state.pulses is None else state.pulses
         old[:, : len(codes), : len(codes)] += pulses
         state.pulses = old
@@ -268,6 +265,11 @@ def _converted(x: Array, bits: int) -> Array:
     top = 2 ** (bits - 1) - 1 if bits > 1 else 1
     step = np.abs(x).max() / top
     return x if step == 0 else np.rint(x / step) * step
+
+
+def _pairs(device: DeviceSheet) -> Scheme:
+    """Entries as differences of two cells, one in each array."""
+    return Scheme("differential", (device.levels - 1,))
 
 
 def _matrix(op: Op) -> Tensor:

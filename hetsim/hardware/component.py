@@ -61,6 +61,22 @@ class Residency:
         """Whether this very version of the tensor is stored."""
         return any(p.tensor == tensor.name and p.version == tensor.version for p in self.placed)
 
+    def placing(self, new: Placement) -> tuple[Residency, tuple[str, ...]]:
+        """The residency with another matrix, and the names of those that make room: other versions of it, then the
+        oldest, as long as there are too few free slots."""
+
+        def outdated(place: Placement) -> bool:
+            return place.tensor == new.tensor and place.version != new.version
+
+        placed, free, evicted = list(self.placed), self.free, list[str]()
+        for old in sorted(self.placed, key=outdated, reverse=True):
+            if free >= new.slots and not outdated(old):
+                break
+            placed.remove(old)
+            free += old.slots
+            evicted.append(old.tensor)
+        return Residency((*placed, new), free - new.slots), tuple(evicted)
+
 
 @dataclass(frozen=True, slots=True)
 class Deployment:

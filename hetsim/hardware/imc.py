@@ -22,6 +22,7 @@ from hetsim.hardware.component import (
 from hetsim.hardware.imc_calibration import Calibrated, calibrate
 from hetsim.hardware.imc_sheet import OUTPUT_BYTES, ImcSheet, Units
 from hetsim.hardware.imc_work import Work, bus_step, turned, work
+from hetsim.hardware.writing import spent
 from hetsim.workload import Matrix
 
 if TYPE_CHECKING:
@@ -75,15 +76,15 @@ class Imc(Component[ImcSheet]):
         todo, place = self.work(op, matrix, stored), self._resident(stored, matrix, residency)
         if place is not None and place.transposed != matrix.transposed:
             todo = turned(todo)
-        evicted: list[str] = []
+        evicted: tuple[str, ...] = ()
         after, deployment, seconds, steps = None, None, 0.0, todo.steps()
         if place is None:
-            after, evicted = self._placed(stored, matrix, todo.slots, residency)
+            new = Placement(stored.name, stored.version, todo.slots, matrix.transposed)
+            after, evicted = residency.placing(new)
             seconds, pulses = todo.writing()
             writing = todo.write_steps(pulses)
             if sheet.deploy == "preloaded" and stored.version == 0 and not evicted:
-                joules = sum(step.count * step.joules for step in writing)
-                deployment, seconds = Deployment(seconds, joules, pulses), 0.0
+                deployment, seconds = Deployment(seconds, spent(writing), pulses), 0.0
             else:
                 steps = (*writing, *steps)
         latency, interval = todo.pace()
@@ -139,8 +140,7 @@ class Imc(Component[ImcSheet]):
             counts = {**counts, "calibrations": 1.0, "calibration_conversions": float(took.conversions)}
         deployment = None
         if plan.deployment is not None:
-            spent = sum(step.count * step.joules for step in writing)
-            deployment = Deployment(seconds, spent, kept.written.pulses)
+            deployment = Deployment(seconds, spent(writing), kept.written.pulses)
         return Outcome((rounded(made, output),), steps, setup, deployment, counts)
 
     def _kept(self, op: Op, todo: Work, matrices: Array, bank: Bank, moment: Moment, plan: Plan) -> Stored:
@@ -196,24 +196,6 @@ class Imc(Component[ImcSheet]):
             if same and (self.sheet.bidirectional or place.transposed == matrix.transposed):
                 return place
         return None
-
-    def _placed(self, stored: Tensor, matrix: Matrix, slots: int, residency: Residency) -> tuple[Residency, list[str]]:
-        """The residency with a matrix added, and the names of those that made room: other versions of it, then the
-        oldest."""
-
-        def outdated(place: Placement) -> bool:
-            return place.tensor == stored.name and place.version != stored.version
-
-        placed, free = list(residency.placed), residency.free
-        gone = sorted(placed, key=outdated, reverse=True)
-        evicted: list[str] = []
-        while gone and (free < slots or outdated(gone[0])):
-            old = gone.pop(0)
-            placed.remove(old)
-            free += old.slots
-            evicted.append(old.tensor)
-        placed.append(Placement(stored.name, stored.version, slots, matrix.transposed))
-        return Residency(tuple(placed), free - slots), evicted
 
     def _pooled(self, op: Op) -> Plan:
         """A pooling unit takes an output position after the other, and the elements of its windows in turn."""

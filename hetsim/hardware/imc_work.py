@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hetsim.hardware.component import Step
 from hetsim.hardware.imc_sheet import OUTPUT_BYTES, ImcSheet
+from hetsim.hardware.writing import write_steps
 
 if TYPE_CHECKING:
     from hetsim.analog.mapping import Tiling
@@ -131,11 +132,7 @@ class Work:
         write, adc = self.sheet.device.write, self.sheet.adc
         cells = self.read_back()[1]
         again = (Step("read-back", cells, write.verify, adc.energy, "program"),) if cells else ()
-        return (
-            Step("program", pulses, write.time, write.energy, "program", expected=True),
-            Step("verify", pulses, write.verify, adc.energy, "program", expected=True),
-            *again,
-        )
+        return (*write_steps(write, pulses, self._cells * self.arrays, adc.energy), *again)
 
     def _offset(self, products: int) -> int:
         """Additions that take an offset off every output: from a unit column, or from the sum of the inputs."""
@@ -149,9 +146,7 @@ class Work:
         return self.sheet.scheme.cells * self.matrix.groups * self.tiling.rows * self.tiling.columns
 
     def _shapes(self) -> list[tuple[int, int]]:
-        step = self.tiling.footprint
-        shapes = [(step.height * h, step.width * w) for h in self.tiling.heights() for w in self.tiling.widths()]
-        return shapes * self.matrix.groups
+        return self.tiling.shapes() * self.matrix.groups
 
 
 def work(sheet: ImcSheet, op: Op, matrix: Matrix, stored: Tensor, kind: type[Work] = Work) -> Work:

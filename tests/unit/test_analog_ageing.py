@@ -224,3 +224,27 @@ def test_pieces_are_formulas_below_a_conductance() -> None:
     for wrong in (law | {"polynomial": []}, law | {"pieces": law["pieces"][::-1]}, law | {"reference": None}):
         with pytest.raises(ValueError):
             Curve.model_validate(wrong)
+
+
+# --- the chip's temperature ---
+
+
+def test_a_hot_chip_loses_its_weights_sooner() -> None:
+    """Cells go to g_min as long as they would at the temperature of the law, by Arrhenius' factor sooner."""
+    activation = {"energy": f"{1.1 * EV} J", "temperature": "300 K"}
+    cell = device(retention={"time": "1000 s", "loss": 0.5, "activation": activation})
+    faster = np.exp(1.1 * EV / K * (1 / 300 - 1 / 330))
+    weights = np.random.default_rng(1).normal(size=(8, 4))
+    cold, hot = (Crossbar.program(weights, macro(cell, **at), 1) for at in ({}, {"temperature": "330 K"}))
+    np.testing.assert_allclose(hot.conductances(1000 / faster), cold.conductances(1000.0), rtol=1e-4)
+    assert np.abs(hot.conductances(1000.0) - cold.conductances(1000.0)).max() > 1e-6
+
+
+def test_a_hot_chip_has_more_thermal_noise() -> None:
+    cell = device(thermal={"bandwidth": "1 GHz", "voltage": "0.05 V"})
+    weights, x = np.random.default_rng(1).normal(size=(32, 8)), np.ones((2000, 32))
+    found = {}
+    for at in ("300 K", "400 K"):
+        bar = Crossbar.program(weights, macro(cell, temperature=at, adc={"bits": 16}), 1)
+        found[at] = bar.mvm(x, 0.0, 3).values.std(axis=0).mean()
+    assert found["400 K"] / found["300 K"] == pytest.approx(np.sqrt(4 / 3), rel=0.02)

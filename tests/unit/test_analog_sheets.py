@@ -164,3 +164,47 @@ def test_pace_of_a_pipelined_macro() -> None:
     slow = macro(pipelined=True, subtraction="digital", adc={"columns": 16})
     assert slow.sequential(8) == 16
     assert slow.pace(False, 8) == pytest.approx((50e-9 + 8 * 160e-9, 8 * 160e-9))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"read_noise": {"relative": {"polynomial": [-0.01]}}}, "read_noise.relative"),
+        ({"read_noise": {"relative": {"reference": "10 uS", "polynomial": [0.1, -0.06]}}}, "comes to -0.02"),
+        ({"read_noise": {"relative": {"reference": "10 uS", "polynomial": [0.1, -0.06], "low": 0.0}}}, ""),
+        ({"read_noise": {"relative": {"reference": "10 uS", "points": [[0, 0.1], [2, -0.1]]}}}, "comes to -0.1"),
+        ({"telegraph": {"share": 0.1, "relative": {"polynomial": [-0.1]}}}, "telegraph.relative"),
+        ({"programming": {"unit": "1 uS", "polynomial": [-0.5]}}, "not negative"),
+    ],
+)
+def test_noise_is_not_negative(wrong: dict[str, Any], message: str) -> None:
+    if not message:
+        device(**wrong)
+        return
+    with pytest.raises(ValidationError, match=message):
+        device(**wrong)
+
+
+def test_a_curve_is_the_same_without_numpy() -> None:
+    curve = Curve.model_validate({
+        "reference": "10 uS", "polynomial": [0.3, 0.1, 0.05], "log": -0.2, "power": [0.1, -0.5],
+        "saturating": [0.4, 0.7], "pieces": [{"below": 0.5, "polynomial": [1.0, -1.5]}], "high": 0.6,
+    })  # fmt: skip
+    g = np.linspace(2e-6, 20e-6, 65)
+    assert curve.lowest(2e-6, 20e-6) == pytest.approx(curve.at(g).min(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dac": {"bits": 4, "encoding": "amplitude", "energy": "0 J", "inl": 0.1}}, "apply pulses of full voltage"),
+        ({"sensing": "voltage", "pair": "rows"}, "sense the current"),
+        ({"wires": {"word_line": "1 ohm", "bit_line": "1 ohm"}}, "without wires"),
+    ],
+)
+def test_a_bent_current_that_no_read_knows_is_refused(changes: dict[str, Any], message: str) -> None:
+    cell = device(iv={"voltage": "0.1 V"})
+    macro(cell)
+    macro(cell, dac={"bits": 4, "energy": "0 J"})
+    with pytest.raises(ValidationError, match=message):
+        macro(cell, **changes)

@@ -112,3 +112,32 @@ def test_writing_is_charged_and_wears() -> None:
     assert outcome.setup is not None and outcome.setup > part._settling(state.rate)
     report = part.report(state, 1.0)
     assert report["max_write_pulses"] > 1 and 0 < report["wear"] < 1e-3
+
+
+def test_cells_of_simulated_pulses_are_written_by_them() -> None:
+    response = {"up": {"step": "1 uS"}, "down": {"step": "1 uS"}, "cycle": 0.2}
+    raw = solver().sheet.model_dump(mode="json")
+    device = {name: raw["device"][name] for name in ("g_min", "g_max", "write")} | {
+        "levels": 8, "pulsed": {"response": response, "tolerance": "1 uS", "max_pulses": 200},
+    }  # fmt: skip
+    part, (matrix, rhs) = solver(device=device), system()
+    found, state = solved(part, matrix, rhs)
+    exact = np.linalg.solve(matrix, rhs)
+    assert np.linalg.norm(found - exact) < 0.5 * np.linalg.norm(exact)
+    assert state.written.pulses == state.pulses.sum() > 2 * N * N * 2
+    rows, write = state.pulses[:, :N, :N].max(axis=(0, 2)).sum(), part.sheet.device.write
+    assert state.written.seconds == pytest.approx(rows * (write.time + write.verify))
+
+
+def test_denoising_and_a_limit_of_power_are_charged() -> None:
+    raw = solver().sheet.model_dump(mode="json")["device"]
+    still = {"remaining": 0.1, "pulses": 10, "time": "1 us", "energy": "1 pJ"}
+    usual = solver()
+    part = solver(device=raw | {"write": raw["write"] | {"denoising": still}}, programming={"cells": 6})
+    asked = op(system()[0])
+    plans = [each.plan(asked, each.residency()) for each in (usual, part)]
+    assert all(plan.deployment is not None for plan in plans)
+    joules, seconds = ([getattr(plan.deployment, name) for plan in plans] for name in ("joules", "seconds"))
+    assert joules[1] - joules[0] == pytest.approx(2 * N * N * 10e-12)
+    write, groups = usual.sheet.device.write, N * 2 * N // 6
+    assert seconds[1] == pytest.approx(groups * (write.rounds(6) * (write.time + write.verify) + 10e-6))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from test_analog_sheets import WRITE, device, macro
 from hetsim.analog import conductance
 from hetsim.analog.bank import Bank
 from hetsim.analog.device import DeviceSheet
-from hetsim.analog.endurance import YEAR, expected_first_failure, first_failure, lifetime, survival
+from hetsim.analog.endurance import YEAR, first_failure, lifetime, survival
 from hetsim.analog.programming import Programming
 
 ONE = WRITE | {"pulses": 1}
@@ -150,6 +149,11 @@ def test_years_of_simulated_pulses_are_those_of_the_cell() -> None:
     worn = bank(device(programming=None, pulsed=pulsed, endurance=1e6))
     most = worn.store(("w", 0), weights(), 0.0).crossbars[0].pulses.max()
     assert worn.wear(1.0)["first_failure_years"] == pytest.approx(1e6 / most / YEAR)
+    assert worn.wear(1.0)["rejected_writes"] == 0
+    hasty = bank(device(programming=None, pulsed=pulsed | {"max_pulses": 3}))
+    bars = [hasty.store(("w", version), weights(), 0.0).crossbars[0] for version in range(2)]
+    assert hasty.wear(1.0)["rejected_writes"] == sum(bar.cells.failures for bar in bars) > 100
+    assert "rejected_writes" not in bank(device()).wear(1.0)
 
 
 # --- the first of many ---
@@ -161,7 +165,6 @@ def test_the_first_of_equal_weibull_cells_is_in_closed_form() -> None:
     scale = 1e8 * 65536 ** (-1 / 1.7)
     found = first_failure(sheet, [1.0], [65536], [0.05, 0.5])
     np.testing.assert_allclose(found, scale * (-np.log([0.95, 0.5])) ** (1 / 1.7), rtol=1e-6)
-    assert expected_first_failure(sheet, [1.0], [65536]) == pytest.approx(scale * math.gamma(1 + 1 / 1.7), rel=2e-3)
     np.testing.assert_allclose(first_failure(sheet, [4.0], [65536], [0.5]), found[1] / 4, rtol=1e-6)
 
 
@@ -175,7 +178,6 @@ def test_the_first_of_unequal_cells_is_that_of_drawn_chips(law: str, shape: floa
         first = (1e6 * lives / rates).min(axis=1)
     median = first_failure(sheet, [0.0, 1.0, 3.0], [1000, 500, 100], [0.5])[0]
     assert median == pytest.approx(np.median(first), rel=0.03)
-    assert expected_first_failure(sheet, [0, 1, 3], [1000, 500, 100]) == pytest.approx(first.mean(), rel=0.03)
     report = lifetime(sheet, rates, 10.0)
     assert report["first_failure_years"] == pytest.approx(median * 10 / YEAR)
     assert report["first_failure_years_95_percent"] < report["first_failure_years"]

@@ -305,3 +305,13 @@ def test_write_pulses_of_one_are_all_the_wear() -> None:
     bank = part.state(3)
     computed(part, case, values, bank)
     assert part.report(bank, 1.0) == {"max_write_pulses": 1.0, "mean_write_pulses": 1.0, "wear": 0.01}
+
+
+def test_denoising_is_a_step_of_programming() -> None:
+    still = {"remaining": 0.1, "pulses": 10, "time": "1 us", "energy": "1 pJ"}
+    write = WRITE | {"denoising": still}
+    part = imc(deploy="cold", device=macro(device(write=write)).device.model_dump(mode="json"))
+    plan = planned(part, dense()[0])
+    (step,) = (step for step in plan.steps if step.name == "denoise")
+    assert (step.count, step.seconds, step.joules) == (2 * 30 * 7, pytest.approx(10e-6), pytest.approx(10e-12))
+    assert not any(step.name == "denoise" for step in planned(imc(deploy="cold"), dense()[0]).steps)
