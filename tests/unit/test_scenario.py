@@ -57,7 +57,7 @@ def test_every_default_is_filled_in() -> None:
     assert scenario.traffic.kind == "batch" and scenario.traffic.requests is None
     assert scenario.scheduler.kind == "heft" and scenario.scheduler.objective == "makespan"
     assert list(scenario.resolved()) == [
-        "description", "seed", "repeat", "system", "workload", "traffic", "scheduler", "numerics", "sweep",
+        "description", "seed", "repeat", "system", "workloads", "workload", "traffic", "scheduler", "numerics", "sweep",
         "expect", "marks", "warmup", "max_time", "max_events", "threads",
     ]  # fmt: skip
 
