@@ -67,22 +67,30 @@ def with_times(tree: Node) -> Node:
     tenants = several.value if several is not None and isinstance(several.value, dict) else {}
     for name, tenant in tenants.items():
         own = tenant.child("traffic") or shared
-        if own is not None and own.child("file") is not None and isinstance(tenant.value, dict):
+        if own is not None and _names_file(own) and isinstance(tenant.value, dict):
             tree = tree.put(("workloads", name, "traffic"), _timed(own, f"workloads.{name}.traffic", name))
-    if shared is not None and shared.child("file") is not None:
+    if shared is not None and _names_file(shared):
         tree = tree.without("traffic") if tenants else tree.put(("traffic",), _timed(shared, "traffic", ""))
     return tree
+
+
+def _names_file(traffic: Node) -> bool:
+    kind = traffic.child("kind")
+    return kind is not None and kind.value == "trace" and traffic.child("file") is not None
 
 
 def _timed(traffic: Node, path: str, tenant: str) -> Node:
     """Traffic with times in place of the file."""
     named, unit = traffic.child("file"), traffic.child("unit")
     assert named is not None and isinstance(traffic.value, dict)
-    file = (named.source.folder or Path()) / str(named.value)
+    if not isinstance(named.value, str):
+        what = f"{named.plain()!r} is not right here; the name of a CSV file is expected"
+        raise InputError([Problem(what, "", named.source.file, named.line, f"{path}.file")])
     try:
+        file = (named.source.folder or Path()) / named.value
         times = arrivals(file, named, tenant, str(unit.value) if unit is not None else "")
     except InputError as error:
-        raise InputError(p if p.path else p.at(p.file, p.line, f"{path}.file") for p in error.problems) from None
+        raise InputError(replace(problem, path=f"{path}.file") for problem in error.problems) from None
     rest = {key: child for key, child in traffic.value.items() if key not in ("file", "unit")}
     return replace(traffic, value={**rest, "times": replace(named, value=times)})
 

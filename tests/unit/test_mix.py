@@ -185,6 +185,10 @@ def wrong(text: str, *sets: str) -> list[tuple[Any, ...]]:
          (5, "numerics", "two decides on its numbers, and numerics: none computes none")),
         ("      two: {onnx: nowhere.onnx}\n", (4, "workloads.two", None)),
         (TASKS.replace("}}}}", "}}}, traffic: {kind: trace, file: t.csv}}"), (4, "workloads.two.traffic.file", None)),
+        (TASKS.replace("}}}}", "}}}, traffic: {kind: trace, file: [t]}}"),
+         (4, "workloads.two.traffic.file", "['t'] is not right here; the name of a CSV file is expected")),
+        (TASKS.replace("}}}}", "}}}, traffic: {kind: batch, file: t.csv}}"),
+         (4, "workloads.two.traffic.file", "key 'file' is not known")),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_told_where_it_stands(extra: str, problem: tuple[Any, ...]) -> None:
