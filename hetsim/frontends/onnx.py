@@ -201,7 +201,14 @@ class Network(Workload):
         return found.metrics()
 
     def remarks(self, answers: Sequence[Any]) -> Sequence[str]:
+        from hetsim.frontends import onnx_bodies
         from hetsim.operators import RULES
 
-        kinds = {op.kind for graph in self._graphs.values() for op in graph.ops} - RULES.keys()
-        return [f"counted as one operation for each element made: {', '.join(sorted(kinds))}"] if kinds else []
+        ops = [op for graph in self._graphs.values() for op in graph.ops]
+        kinds = {op.kind for op in ops} - RULES.keys() - set(onnx_bodies.KINDS)
+        loops = {op.name for op in ops if onnx_bodies.endless(op.kind, op.inputs)}
+        told = (
+            ("counted as one operation for each element made", kinds),
+            ("loops counted once, since the file does not say how often they run", loops),
+        )
+        return [f"{what}: {', '.join(sorted(names))}" for what, names in told if names]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from hetsim.frontends import onnx_bodies
 from hetsim.frontends.onnx_file import OnnxFile
 from hetsim.frontends.onnx_nodes import Node
 from hetsim.frontends.onnx_shapes import Knowledge, Question
@@ -142,6 +143,8 @@ class _Builder:
         self, node: Node, attributes: Mapping[str, Any], inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor, ...]
     ) -> tuple[int, int]:
         try:
+            if node.kind in onnx_bodies.KINDS:
+                return onnx_bodies.counted(node, inputs, self.file)
             return arithmetic(node.kind, attributes, inputs, outputs)
         except (KeyError, IndexError, ValueError, TypeError, AssertionError, ZeroDivisionError) as error:
             what = f"the inputs of node {node.name!r} ({node.kind}) are not what the operator takes"

@@ -41,7 +41,7 @@ def inferred(
     moving = {name: shaped for name, shaped in reads.items() if name not in numbers}
     stored = [numpy_helper.from_array(value.astype(reads[name].dtype), name) for name, value in numbers.items()]
     results = [onnx.ValueInfoProto(name=name) for name in proto.output if name]
-    found = [_shaped(v) for v in _inferred(helper.make_graph([proto], "node", _infos(moving), results, stored), opsets)]
+    found = [shaped(v) for v in _inferred(helper.make_graph([proto], "node", infos(moving), results, stored), opsets)]
     return _with_states(proto, found, opsets, reads) if node.kind == "Loop" else found
 
 
@@ -54,7 +54,8 @@ def _parsed(node: Node) -> Any:
         raise ValueError("the node cannot be read") from None
 
 
-def _infos(tensors: Mapping[str, Shaped]) -> list[Any]:
+def infos(tensors: Mapping[str, Shaped]) -> list[Any]:
+    """ValueInfoProtos of tensors."""
     from onnx import helper
 
     return [helper.make_tensor_value_info(n, _NUMBERS[shaped.dtype], shaped.shape) for n, shaped in tensors.items()]
@@ -90,9 +91,9 @@ def _with_states(
     inner = {value.name: shaped for value, shaped in zip(body.input, starts, strict=True) if shaped is not None}
     results = [onnx.ValueInfoProto(name=value.name) for value in body.output]
     del body.input[:], body.output[:]
-    body.input.extend(_infos({**{k: v for k, v in reads.items() if k not in inner}, **inner}))
+    body.input.extend(infos({**{k: v for k, v in reads.items() if k not in inner}, **inner}))
     body.output.extend(results)
-    ends = [_shaped(value)[0] for value in _inferred(body, opsets)[1 : len(states) + 1]]
+    ends = [shaped(value)[0] for value in _inferred(body, opsets)[1 : len(states) + 1]]
     if ends != [state.shape for state in states if state is not None]:
         return found
     kept = dict(zip(list(loop.output), ends, strict=False))
@@ -100,8 +101,8 @@ def _with_states(
     return [(kept[n] if shape is None and n in kept else shape, d) for n, (shape, d) in zip(made, found, strict=True)]
 
 
-def _shaped(value: Any) -> tuple[Shape | None, str]:
-    """What a ValueInfoProto says."""
+def shaped(value: Any) -> tuple[Shape | None, str]:
+    """What a ValueInfoProto says: no shape where a dimension is open, no dtype where there is none."""
     kind = value.type.WhichOneof("value")
     if kind not in (None, "tensor_type"):
         raise NoTensorError(f"they make a {kind.removesuffix('_type')}, which is no tensor")

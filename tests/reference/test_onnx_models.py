@@ -14,7 +14,7 @@ from tests.reference.trained_models import MODELS
 
 CPU = {"use": "cpus/xeon_platinum_8180"}
 CHIP = {"use": "imc/rram_wan_nature_2022", "override": {"crossbars": 8192}}
-FINE = {"input_bits": 13, "adc": {"bits": 16, "range": {"policy": "max"}}, "device": {"levels": 16384}}
+FINE = {"input_bits": 13, "adc": {"bits": 16, "range": {"policy": "max"}}, "device": {"levels": 128}, "slices": [7, 7]}
 
 
 @pytest.fixture(params=sorted(MODELS))
