@@ -18,6 +18,8 @@ class Tenant(Workload):
     Its constants bear the name ``stored``: that of another tenant that stores the same, so that both use one copy.
     """
 
+    kind = "tenant"
+
     def __init__(self, name: str, workload: Workload, stored: str) -> None:
         super().__init__(workload.sheet, workload.folder)
         self._inner, self._prefix, self._stored = workload, f"{name}/", f"{stored}/"
@@ -84,6 +86,8 @@ class Tenant(Workload):
 
 class Mix(Workload):
     """Several workloads as one. Of T tenants the one at position k has the requests k, k + T, k + 2 T …"""
+
+    kind = "mix"
 
     def __init__(self, workloads: Mapping[str, Workload]) -> None:
         super().__init__(None)

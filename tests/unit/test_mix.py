@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from networks import node, save, weights
+from onnx import TensorProto, helper
 
 import hetsim
 from hetsim.engine.run import Run
@@ -93,6 +94,24 @@ def test_ops_bear_the_name_of_their_tenant() -> None:
     assert set(document["assignments"]) == {"one/dense", "other/dense"}
     assert document["assignments"]["other/dense"] == ["cpu"]
     assert [document["tenants"][name]["requests"] for name in ("one", "other")] == [3, 2]
+
+
+def test_bodies_of_control_flow_read_what_is_outside_under_any_name(here: Path) -> None:
+    """Both branches of an If read tensors of the graph around it by name."""
+    ends = [helper.make_tensor_value_info("z", TensorProto.FLOAT, [3, 4])]
+    bodies = {"MatMul": ["h", "w"], "Add": ["h", "h"]}
+    branches = [helper.make_graph([node(kind, reads, "z")], kind, [], ends) for kind, reads in bodies.items()]
+    nodes = [
+        node("Neg", ["x"], "h"), node("ReduceMax", ["x"], "most", keepdims=0), node("Less", ["most", "limit"], "small"),
+        helper.make_node("If", ["small"], ["y"], name="if", then_branch=branches[0], else_branch=branches[1]),
+    ]  # fmt: skip
+    constants = {**weights(w=(4, 4)), "limit": np.array(5, np.float32)}
+    save(here / "if.onnx", nodes, constants, {"x": [3, 4]}, ["y"])
+    np.savez(here / "in.npz", x=np.ones((3, 4), np.float32))
+    block = "{onnx: if.onnx, inputs: in.npz, scores: deviation, traffic: {requests: 2}}"
+    text = SYSTEM.replace('"*": imc', "'*': cpu") + f"      a: {block}\n      b: {block}\n"
+    metrics = hetsim.simulate(loaded(text)).document["metrics"]
+    assert [value for name, value in metrics.items() if name.startswith(("a.", "b."))] == [0, 0]
 
 
 def test_programs_that_decide_and_networks_run_side_by_side() -> None:
