@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetsim import files
 from hetsim.errors import InputError
-from hetsim.figures import engineering, percent, plain, rate
+from hetsim.figures import engineering, plain, rate
 from hetsim.spans import Columns, GraphShape, Trace
 
 if TYPE_CHECKING:
@@ -120,7 +120,6 @@ def headline(document: dict[str, Any]) -> list[tuple[str, str]]:
     static, dynamic = energy["static"], energy["total"] - energy["static"]
     parts = f" (static {engineering(static, 'J')}, dynamic {engineering(dynamic, 'J')})" if static else ""
     lines.append(("energy", engineering(energy["total"], "J") + parts))
-    lines += [(name, _tenant(part)) for name, part in document.get("tenants", {}).items()]
     lines += _metrics(document)
     if any(deployment.values()):
         took = (engineering(deployment["time_s"], "s"), engineering(deployment["energy_J"], "J"))
@@ -129,23 +128,12 @@ def headline(document: dict[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def _tenant(part: Mapping[str, Any]) -> str:
-    """What one of several workloads had of the run."""
-    spent = part["latency_s"] or {}
-    said = [f"{plain(part['requests'])} requests", rate(part["throughput_per_s"])]
-    said += [f"latency {name} {engineering(spent[name], 's')}" for name in ("p50", "p99") if spent]
-    said.append(f"{percent(part['energy_J']['share'])} of dynamic energy")
-    return "  ".join(said + [f"{name.replace('_', ' ')} {plain(value)}" for name, value in part["metrics"].items()])
-
-
 def _metrics(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each score of the workload, and in a line a component what it counted (``imc.adc_clipped``)."""
     repeats = document.get("repeats") or {}
     counted: dict[str, list[str]] = {}
     for name, value in document["metrics"].items():
         component, dot, what = name.partition(".")
-        if component in document.get("tenants", ()):
-            continue  # told with the tenant
         text = plain(value)
         if name in repeats.get("metrics", {}):
             low, high = repeats["metrics"][name]["ci95"]

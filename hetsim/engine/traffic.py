@@ -1,4 +1,4 @@
-"""When requests arrive: all at once, one for one that completes, or by the clock."""
+"""Requests: when they arrive (all at once, one for one that completes, or by the clock), and whose they are."""
 
 from __future__ import annotations
 

@@ -89,6 +89,19 @@ def test_the_same_network_is_stored_once_and_others_are_stored_apart() -> None:
     assert held == {"imc.tiles:one/w"}
 
 
+def test_tenants_displace_each_other_from_a_chip_that_is_too_small() -> None:
+    """On a single crossbar each network is programmed anew whenever the other one was there: its own energy."""
+    text = SYSTEM.replace("nature_2020}", "nature_2020, override: {crossbars: 1}}")
+    traffic = ", traffic: {kind: trace, times: [%s]}}"
+    one, other = (t.replace("}", traffic) for t in (ONE, OTHER))
+    document = hetsim.simulate(loaded(text + one % "0 s, 2 s" + other % "1 s, 3 s")).document
+    dynamic = {name: part["energy_J"]["dynamic"] for name, part in document["tenants"].items()}
+    assert document["energy_J"]["by_category"]["program"] > 0
+    assert sum(dynamic.values()) == pytest.approx(document["energy_J"]["total"] - document["energy_J"]["static"])
+    calm = hetsim.simulate(loaded(text + one % "0 s, 1 s" + other % "2 s, 3 s")).document
+    assert calm["energy_J"]["by_category"]["program"] < document["energy_J"]["by_category"]["program"]
+
+
 def test_ops_bear_the_name_of_their_tenant() -> None:
     document = hetsim.simulate(loaded(SYSTEM + ONE + OTHER, "scheduler.pin={'other/*': cpu}")).document
     assert set(document["assignments"]) == {"one/dense", "other/dense"}
