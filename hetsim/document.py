@@ -36,9 +36,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """A value with its place. ``line`` is that of its key; ``facts`` tell where a datum comes from."""
+    """A value with its place. ``line`` is that of its key; ``facts`` tell where a datum comes from.
 
-    value: Scalar | dict[str, Node] | list[Node]
+    A tuple stands for a long column of a file, whose values have no places of their own.
+    """
+
+    value: Scalar | tuple[str, ...] | dict[str, Node] | list[Node]
     source: Source
     line: int | None = None
     facts: Mapping[str, str] | None = None

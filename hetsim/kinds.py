@@ -41,13 +41,14 @@ class Registered:
     """Marks a pydantic field that is read by the sheet of its registered kind.
 
     ``noun`` names such a block to a person, ``table`` lists the kinds, ``find`` tells a block's kind;
-    ``default`` is the kind of a block that does not say.
+    ``default`` is the kind of a block that does not say; an ``optional`` block may be missing.
     """
 
     noun: str
     table: Callable[[], Registry]
     find: Callable[[Block, Registry], tuple[str, str]] = named_kind
     default: str = ""
+    optional: bool = False
 
     def sheet_type(self, block: Any) -> type[BaseModel] | None:
         """The sheet that reads the block, None when its kind is not known."""
@@ -56,9 +57,9 @@ class Registered:
         sheet: type[BaseModel] | None = known[kind].sheet_type if kind in known else None
         return sheet
 
-    def read(self, block: Any) -> BaseModel:
+    def read(self, block: Any) -> BaseModel | None:
         """A block of plain data to its validated sheet."""
-        if isinstance(block, BaseModel):
+        if isinstance(block, BaseModel) or (block is None and self.optional):
             return block
         if not isinstance(block, Mapping):
             raise ValueError(f"{block!r} is not a mapping; a {self.noun} is written as {{key: value, …}}")
@@ -84,7 +85,7 @@ class Registered:
         return core_schema.no_info_plain_validator_function(
             self.read,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda sheet, info: sheet.model_dump(mode=info.mode), info_arg=True
+                lambda sheet, info: sheet and sheet.model_dump(mode=info.mode), info_arg=True
             ),
         )
 
@@ -104,3 +105,4 @@ ComponentBlock = Annotated[Sheet, Registered("component", kinds)]
 LinkBlock = Annotated[LinkSheet, Registered("link", link_kinds)]
 SchedulerBlock = Annotated[SchedulerSheet, Registered("scheduler", scheduler_kinds, default="heft")]
 WorkloadBlock = Annotated[WorkloadSheet, Registered("workload", workload_kinds, workload_kind)]
+MaybeWorkload = Annotated[WorkloadSheet | None, Registered("workload", workload_kinds, workload_kind, optional=True)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hetsim import document
+from hetsim.arrivals import arrivals
 from hetsim.catalog import filled, locate, shelf, stripped
 from hetsim.document import Node, Source
 from hetsim.errors import InputError, Problem
@@ -58,22 +59,40 @@ def _of_result(tree: Node, name: str) -> tuple[Node, str]:
 
 
 def with_times(tree: Node) -> Node:
-    """The tree with the arrival times of a trace file in place of the file's name."""
-    traffic = tree.child("traffic")
-    named = traffic.child("file") if traffic is not None else None
-    if traffic is None or named is None or not isinstance(traffic.value, dict):
-        return tree
-    place = (named.source.file, named.line, "traffic.file")
-    path = (named.source.folder or Path()) / str(named.value)
+    """The tree with the arrival times of trace files in place of the files' names.
+
+    Of several workloads each has its own rows of a file; those without traffic share the scenario's.
+    """
+    shared, several = tree.child("traffic"), tree.child("workloads")
+    tenants = several.value if several is not None and isinstance(several.value, dict) else {}
+    for name, tenant in tenants.items():
+        own = tenant.child("traffic") or shared
+        if own is not None and _names_file(own) and isinstance(tenant.value, dict):
+            tree = tree.put(("workloads", name, "traffic"), _timed(own, f"workloads.{name}.traffic", name))
+    if shared is not None and _names_file(shared):
+        tree = tree.without("traffic") if tenants else tree.put(("traffic",), _timed(shared, "traffic", ""))
+    return tree
+
+
+def _names_file(traffic: Node) -> bool:
+    kind = traffic.child("kind")
+    return kind is not None and kind.value == "trace" and traffic.child("file") is not None
+
+
+def _timed(traffic: Node, path: str, tenant: str) -> Node:
+    """Traffic with times in place of the file."""
+    named, unit = traffic.child("file"), traffic.child("unit")
+    assert named is not None and isinstance(traffic.value, dict)
+    if not isinstance(named.value, str):
+        what = f"{named.plain()!r} is not right here; the name of a CSV file is expected"
+        raise InputError([Problem(what, "", named.source.file, named.line, f"{path}.file")])
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise InputError([Problem(f"the trace {named.value!r} cannot be read: {reason}", "", *place)]) from None
-    source = Source(document.shown(path), path.parent)
-    times = [Node(line.strip(), source, i) for i, line in enumerate(lines, 1) if line.strip()]
-    rest = {key: child for key, child in traffic.value.items() if key != "file"}
-    return tree.put(("traffic",), replace(traffic, value={**rest, "times": replace(named, value=times)}))
+        file = (named.source.folder or Path()) / named.value
+        times = arrivals(file, named, tenant, str(unit.value) if unit is not None else "")
+    except InputError as error:
+        raise InputError(replace(problem, path=f"{path}.file") for problem in error.problems) from None
+    rest = {key: child for key, child in traffic.value.items() if key not in ("file", "unit")}
+    return replace(traffic, value={**rest, "times": replace(named, value=times)})
 
 
 def edited(tree: Node, sets: Iterable[str]) -> Node:

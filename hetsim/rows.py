@@ -30,7 +30,7 @@ def rows(path: Path, named: Node) -> Node:
         hint = "the first row names the columns, such as g (uS), sigma (uS)"
         raise InputError([Problem("the table has no rows", hint, source.file, lines[0][0] if lines else None)])
     (number, head), *body = lines
-    columns = [_column(title, source, number) for title in head]
+    columns = [column(title, source, number) for title in head]
     problems, found = [], []
     for line, cells in body:
         if len(cells) != len(columns):
@@ -64,7 +64,7 @@ def _lines(path: Path, named: Node) -> list[tuple[int, list[str]]]:
     return [(i, next(csv.reader(io.StringIO(line), delimiter=mark))) for i, line in counted]
 
 
-def _column(title: str, source: Source, line: int) -> tuple[str, str]:
+def column(title: str, source: Source, line: int) -> tuple[str, str]:
     """Name, in small letters, and unit of a column."""
     match = _TITLE.fullmatch(title)
     if match is None:

@@ -74,26 +74,52 @@ def pins_name_components(scenario: Scenario) -> Iterator[Problem]:
                 yield Problem(what, did_you_mean(name, parts), path=f"scheduler.pin.{pattern}")
 
 
+def tenants_have_names(scenario: Scenario) -> Iterator[Problem]:
+    """A tenant's name stands before those of its ops and metrics, where components' names stand too."""
+    for name in scenario.workloads:
+        path = f"workloads.{name}"
+        if not name or set(name) & set("./:>*?[] "):
+            yield Problem(f"{name!r} cannot be a name", "use letters, digits, - and _", path=path)
+        elif name in (*scenario.parts.components, "scheduler"):
+            yield Problem(f"{name!r} is a name of the system too", "give the workload another name", path=path)
+
+
+def one_traffic(scenario: Scenario) -> Iterator[Problem]:
+    """The traffic of the only workload is the scenario's."""
+    if scenario.workload is not None and scenario.workload.traffic is not None:
+        what = "traffic within a workload is for several workloads"
+        yield Problem(what, "write it beside workload, not within", path="workload.traffic")
+
+
 def warmup_leaves_requests(scenario: Scenario) -> Iterator[Problem]:
     """Latency statistics need a request."""
-    requests = scenario.traffic.requests
-    if requests is not None and scenario.warmup >= requests:
-        what = f"warmup leaves out {scenario.warmup} of {requests} requests"
-        yield Problem(what, "at least one must remain", path="warmup")
+    for tenant in scenario.workloads or ("",):
+        requests = scenario.traffic_of(tenant).requests
+        if requests is not None and scenario.warmup >= requests:
+            what = f"warmup leaves out {scenario.warmup} of {requests} requests" + (f" of {tenant}" if tenant else "")
+            yield Problem(what, "at least one must remain", path="warmup")
 
 
 FORM: Sequence[Callable[[Scenario], Iterator[Problem]]] = (
     names_are_plain, host_exists, links_join_components, memories_exist, pins_name_components,
-    warmup_leaves_requests,
+    tenants_have_names, one_traffic, warmup_leaves_requests,
 )  # fmt: skip
 
 
 def iterations_are_expected(scenario: Scenario, workload: Workload) -> Iterator[Problem]:
     """A program that looks at numbers to know what to do next cannot run without them."""
-    expected = getattr(workload.sheet, "expected_iterations", None)
-    if scenario.numerics == "none" and workload.decides and expected is None:
-        what = "this workload decides on its numbers, and numerics: none computes none"
-        yield Problem(what, "give workload.expected_iterations, or use numerics: ideal", path="numerics")
+    for tenant, part in workload.tenants.items():
+        expected = getattr(part.sheet, "expected_iterations", None)
+        if scenario.numerics == "none" and part.decides and expected is None:
+            what = f"{tenant or 'this workload'} decides on its numbers, and numerics: none computes none"
+            hint = f"give {scenario.path_of(tenant)}.expected_iterations, or use numerics: ideal"
+            yield Problem(what, hint, path="numerics")
+
+
+def owner(scenario: Scenario, op: str) -> tuple[str, str]:
+    """The tenant to which an op belongs, none of one workload alone, and the op's name within it."""
+    tenant, slash, name = op.partition("/")
+    return (tenant, name) if slash and tenant in scenario.workloads else ("", op)
 
 
 def costs_name_components(
@@ -106,7 +132,8 @@ def costs_name_components(
             for name in op.cost or ():
                 if name not in parts:
                     what = f"task {op.name!r} has a cost on {name!r}, which is no component"
-                    path = f"workload.tasks.{op.name}.cost.{name}"
+                    tenant, task = owner(scenario, op.name)
+                    path = f"{scenario.path_of(tenant)}.tasks.{task}.cost.{name}"
                     yield Problem(what, did_you_mean(name, parts), path=path)
 
 
@@ -137,7 +164,8 @@ def ops_can_run(scenario: Scenario, graphs: Sequence[Graph], system: System, pin
         why = refusals(op, system, pin)
         if all(why.values()):
             reasons = "\n".join(f"{name}: {reason}" for name, reason in why.items())
-            path = "scheduler.pin" if pinned(scenario.scheduler.pin, op.name) is not None else "workload"
+            own = scenario.path_of(owner(scenario, op.name)[0])
+            path = "scheduler.pin" if pinned(scenario.scheduler.pin, op.name) is not None else own
             yield Problem(f"no component can run op {op.name!r} ({op.kind})", reasons, path=path)
 
 

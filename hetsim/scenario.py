@@ -15,8 +15,11 @@ from pydantic import (
     PrivateAttr,
     StrictInt,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
+from pydantic_core import PydanticKnownError
 
 from hetsim import rules
 from hetsim.diagnosis import problems
@@ -27,10 +30,12 @@ from hetsim.hardware.link import link_kinds
 from hetsim.kinds import (
     ComponentBlock,
     LinkBlock,
+    MaybeWorkload,
     SchedulerBlock,
     WorkloadBlock,
     workload_kind,
 )
+from hetsim.mix import Mix
 from hetsim.placement import pinned
 from hetsim.resolve import edited, files_of, opened, with_times
 from hetsim.schedulers.scheduler import Scheduler, scheduler_kinds
@@ -38,7 +43,7 @@ from hetsim.shaping import Shaping
 from hetsim.system import System
 from hetsim.traffic import Batch, Traffic
 from hetsim.units import Amount, Ratio, Time
-from hetsim.workload import Workload, workload_kinds
+from hetsim.workload import Graph, Workload, WorkloadSheet, workload_kinds
 
 __all__ = ["Expectation", "Parts", "Scenario", "Traffic", "load"]
 
@@ -91,6 +96,8 @@ class Expectation(_Form):
 class Scenario(_Form):
     """The whole question. `load` makes one from a file; the fields are those of the file.
 
+    ``workload`` is what runs; or ``workloads`` are several, by name, that share the system, each with ``traffic`` of
+    its own: one without has that of the scenario.
     ``repeat`` asks the same of several chips (seeds); ``marks`` is how many times a streaming op announces
     progress, 0 for never: then every op waits for the whole of its inputs; ``warmup`` requests are left out of
     latency statistics; ``threads`` are onnxruntime's.
@@ -100,7 +107,8 @@ class Scenario(_Form):
     seed: StrictInt = Field(default=0, ge=0)
     repeat: StrictInt = Field(default=1, ge=1)
     parts: Parts = Field(alias="system")
-    workload: WorkloadBlock
+    workloads: Mapping[str, WorkloadBlock] = {}
+    workload: MaybeWorkload = Field(default=None, validate_default=True)
     traffic: Traffic = Batch()
     scheduler: SchedulerBlock = Field(default_factory=dict, validate_default=True)
     numerics: Literal["analog", "ideal", "none"] = "analog"
@@ -111,6 +119,15 @@ class Scenario(_Form):
     max_time: Time | None = Field(default=None, gt=0)
     max_events: Annotated[StrictInt, Field(ge=1)] | None = None
     threads: StrictInt = Field(default=1, ge=1)
+
+    @field_validator("workload")
+    @classmethod
+    def _something_runs(cls, block: WorkloadSheet | None, info: ValidationInfo) -> WorkloadSheet | None:
+        if block is not None and info.data.get("workloads"):
+            raise ValueError("workload is one and workloads are several; give one of the two")
+        if block is None and info.data.get("workloads") == {}:
+            raise PydanticKnownError("missing")
+        return block
 
     _tree: Node = PrivateAttr(default_factory=lambda: Node({}, Source("scenario", Path())))
     _name: str = PrivateAttr(default="scenario")
@@ -135,14 +152,40 @@ class Scenario(_Form):
         return System(components, links, self.parts.host)
 
     def build_workload(self) -> Workload:
-        """The workload; files that its block names are found beside the file that names them."""
+        """The workload, or several as one `Mix`."""
+        if self.workload is not None:
+            return self._built(self.workload, "workload")
+        return Mix({name: self._built(sheet, self.path_of(name)) for name, sheet in self.workloads.items()})
+
+    def _built(self, sheet: WorkloadSheet, path: str) -> Workload:
+        """A block's workload; files that the block names are found beside the file that names them."""
         known = workload_kinds()
-        block = self._tree.place(("workload",))
-        folder, found = files_of(block)
-        kind = workload_kind(self.workload.model_dump(), known)[1]
-        with self._placing("workload"):
-            workload: Workload = known[kind](self.workload.model_copy(update=found), folder)
+        folder, found = files_of(self._tree.place(path.split(".")))
+        kind = workload_kind(sheet.model_dump(), known)[1]
+        with self._placing(path):
+            workload: Workload = known[kind](sheet.model_copy(update=found), folder)
             return workload
+
+    def path_of(self, tenant: str) -> str:
+        """Where a tenant's workload stands in the file; the only workload has no name."""
+        return f"workloads.{tenant}" if tenant else "workload"
+
+    def traffic_of(self, tenant: str) -> Traffic:
+        """When a tenant's requests arrive."""
+        return (self.workloads[tenant].traffic if tenant else None) or self.traffic
+
+    def shortened(self, requests: int, workload: Workload) -> Self:
+        """The same question with at most so many requests, of every tenant."""
+
+        def short(tenant: str) -> Traffic:
+            traffic = self.traffic_of(tenant)
+            most = traffic.requests or workload.tenants[tenant].requests
+            return traffic.model_copy(update={"requests": min(requests, most)})
+
+        if self.workload is not None:
+            return self.model_copy(update={"traffic": short("")})
+        sheets = {name: s.model_copy(update={"traffic": short(name)}) for name, s in self.workloads.items()}
+        return self.model_copy(update={"workloads": sheets})
 
     def build_scheduler(self) -> Scheduler[Any]:
         """A fresh scheduler for one run."""
@@ -203,8 +246,10 @@ class Scenario(_Form):
         system = self.system()
         workload = workload or self.build_workload()
         found = list(rules.iterations_are_expected(self, workload))
-        with self._placing("workload"):
-            graphs = workload.graphs()
+        graphs = list[Graph]()
+        for tenant, part in workload.tenants.items():
+            with self._placing(self.path_of(tenant)):
+                graphs += part.graphs()
         found += rules.names_match_ops(self, graphs)
         shaping = self.shaping(system)
         with self._placing("scheduler"):

@@ -75,7 +75,8 @@ class Trace:
     ``spans`` has a row an op run, in order of end; ``transfers`` a row a hop over a link, whose ``end``
     includes latency; ``requests`` a row a request, in order of completion; ``calls`` a row a graph run. Their
     integers index ``components``, ``links``, ``graphs`` and ``tensors``. ``energy`` is by (component or link,
-    category), static power included under ``static``. ``end`` is the makespan.
+    category), static power included under ``static``. ``tenants`` are the workloads that shared the system, if several:
+    request r is that of tenant r modulo their number. ``end`` is the makespan.
     """
 
     components: list[str] = field(default_factory=list)
@@ -87,6 +88,7 @@ class Trace:
     requests: Columns = field(default_factory=lambda: Columns(**REQUESTS))
     calls: Columns = field(default_factory=lambda: Columns(**CALLS))
     energy: dict[tuple[str, str], float] = field(default_factory=dict)
+    tenants: list[str] = field(default_factory=list)
     end: int = 0
 
     @property

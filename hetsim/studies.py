@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hetsim.scenario import Scenario
 
 SCHEMA = "hetsim.study/1"
-_FIGURES = ("makespan_s", "requests", "throughput_per_s", "latency_s", "energy_J", "metrics", "repeats")
+_FIGURES = ("makespan_s", "requests", "throughput_per_s", "latency_s", "energy_J", "metrics", "repeats", "tenants")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 Progress = Callable[[int, int], None]
@@ -160,9 +160,11 @@ class StudyResult:
         return [_row(point) for point in self.document["points"]]
 
     def scores(self) -> list[str]:
-        """The metrics that the workload scores, without what single components counted."""
-        found = dict.fromkeys(name for p in self.document["points"] for name in p.get("metrics", {}))
-        return [name for name in found if "." not in name]
+        """The metrics that workloads score, without what single components counted."""
+        points = self.document["points"]
+        found = dict.fromkeys(name for p in points for name in p.get("metrics", {}) if "." not in name)
+        own = [f"{t}.{name}" for p in points for t, part in p.get("tenants", {}).items() for name in part["metrics"]]
+        return [*found, *dict.fromkeys(name for name in own if name.count(".") == 1)]
 
     def frame(self) -> pandas.DataFrame:
         """The rows as a pandas DataFrame; InputError when pandas is not installed."""
@@ -277,4 +279,7 @@ def _row(point: Mapping[str, Any]) -> dict[str, Any]:
     row |= {name: point[name] for name in ("makespan_s", "requests", "throughput_per_s")}
     row |= {f"latency_{name}_s": latency[name] for name in ("mean", "p99") if name in latency}
     row |= {"energy_total_J": energy["total"], "energy_dynamic_J": energy["total"] - energy["static"]}
+    for tenant, part in point.get("tenants", {}).items():
+        spent = part["latency_s"] or {}
+        row |= {f"{tenant}.latency_{name}_s": spent[name] for name in ("mean", "p99") if name in spent}
     return {**row, **point["metrics"]}

@@ -52,6 +52,8 @@ def arrow(trace: Trace, table: str = "spans") -> pyarrow.Table:
             made[_RENAMED[name]] = pa.array(numbers / TICKS_PER_SECOND)
         else:
             made[_RENAMED.get(name, name)] = pa.array(numbers)
+    if trace.tenants:
+        made["tenant"] = _encoded(columns.numpy("request") % len(trace.tenants), trace.tenants)
     return pa.table(made)
 
 
@@ -109,6 +111,7 @@ def _rest(trace: Trace) -> dict[str, Any]:
         "graphs": [[g.name, g.ops, g.edges] for g in trace.graphs],
         "tensors": trace.tensors,
         "energy": [[place, category, joules] for (place, category), joules in trace.energy.items()],
+        "tenants": trace.tenants,
         "end": trace.end,
     }
 
@@ -126,7 +129,10 @@ def load(folder: Path) -> Trace:
             for name, ops, edges in rest["graphs"]
         ]
         energy = {(place, category): joules for place, category, joules in rest["energy"]}
-        trace = Trace(rest["components"], rest["links"], graphs, rest["tensors"], energy=energy, end=rest["end"])
+        trace = Trace(
+            rest["components"], rest["links"], graphs, rest["tensors"],
+            energy=energy, tenants=rest.get("tenants", []), end=rest["end"],
+        )  # fmt: skip
         for table in TABLES:
             _fill(trace, table, tables[table])
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
@@ -142,7 +148,7 @@ def _fill(trace: Trace, table: str, stored: pyarrow.Table) -> None:
     words = _words(trace, table)
     graph = stored["graph"].to_pylist() if table == "spans" else []
     positions = {g.name: {op: i for i, op in enumerate(g.ops)} for g in trace.graphs}
-    for name in stored.column_names:
+    for name in (name for name in stored.column_names if name != "tenant"):
         original, column = _ORIGINAL.get(name, name), stored[name]
         if name == "op":
             numbers: Any = [positions[g][op] for g, op in zip(graph, column.to_pylist(), strict=True)]

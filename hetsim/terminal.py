@@ -47,7 +47,7 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], title: str = "")
 
 
 def summary(document: Mapping[str, Any]) -> Iterable[RenderableType]:
-    """A result: headline, a table of components, one of links, notes."""
+    """A result: headline, tables of tenants, components and links, notes."""
     from rich.table import Table
 
     head = Table.grid(padding=(0, 2))
@@ -55,11 +55,31 @@ def summary(document: Mapping[str, Any]) -> Iterable[RenderableType]:
         head.add_row(name, text)
     yield f"{document['scenario']}, seed {document['seed']}"
     yield head
+    if "tenants" in document:
+        yield _tenants(document["tenants"])
     yield _components(document)
     if document["links"]:
         yield _links(document["links"])
     for note in document.get("notes", ()):
         yield f"note: {note}"
+
+
+def _tenants(tenants: Mapping[str, Any]) -> Table:
+    rows = [
+        (
+            name,
+            plain(part["requests"]),
+            plain(part["dropped"]),
+            rate(part["throughput_per_s"]),
+            *(engineering(part["latency_s"][p], "s") if part["latency_s"] else "–" for p in ("mean", "p99", "max")),
+            plain(part["metrics"].get("deadline_misses")),
+            engineering(part["energy_J"]["dynamic"], "J"),
+            percent(part["energy_J"]["share"]),
+        )
+        for name, part in tenants.items()
+    ]
+    titles = ("requests", "dropped", "throughput", "latency", "p99", "max", "late", "dynamic energy", "share")
+    return table(("tenant", *titles), rows)
 
 
 def _components(document: Mapping[str, Any]) -> Table:

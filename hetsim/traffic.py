@@ -79,7 +79,10 @@ class Poisson(_Requests):
 
 
 class Replay(_Requests):
-    """Arrivals at given ``times``; in a scenario, ``file`` names a CSV file with one time a line instead."""
+    """Arrivals at given ``times``; in a scenario, ``file`` names a CSV file with one time a line instead.
+
+    The file's first row may name columns: ``time (ms)``, ``count``, ``tenant``. ``unit`` is that of times without one.
+    """
 
     kind: Literal["trace"] = "trace"
     times: tuple[Time, ...] = Field(min_length=1)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hetsim.errors import InputError
 from hetsim.registry import Registry
+from hetsim.traffic import Traffic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,14 @@ class Tensor:
                 raise InputError.of(f"tensor {self.name!r} has a shape but no numbers", "use numerics: none")
             self._value = self._load()
         return self._value
+
+    def renamed(self, name: str) -> Tensor:
+        """The same tensor under another name; a constant's numbers are still loaded only once."""
+        load = None if self._load is None else lambda: self.value
+        return Tensor(
+            name, self.shape, self.dtype, load=load, constant=self.constant, version=self.version,
+            nonnegative=self.nonnegative,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Tensor({self.name!r}, {self.shape}, {self.dtype})"
@@ -233,13 +242,17 @@ Program = Generator[Call, Outputs, Any]
 
 
 class WorkloadSheet(BaseModel):
-    """What every workload file may say. ``origin`` names the library file it came from and its hash."""
+    """What every workload file may say. ``origin`` names the library file it came from and its hash.
+
+    ``traffic``: when requests arrive, of one among several ``workloads`` that share a system.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     description: str = ""
     source: str = ""
     origin: Mapping[str, str] | None = None
+    traffic: Traffic | None = None
 
 
 class Workload(ABC):
@@ -249,16 +262,23 @@ class Workload(ABC):
     of ``algorithm``), and is registered by `register`. It is built from its validated sheet and the folder in
     which the files that the sheet names lie. ``requests`` is how many requests the data need; ``decides`` is true
     when the program looks at the numbers that come back to know what to do next: such a workload needs
-    ``expected_iterations`` when there are none.
+    ``expected_iterations`` when there are none. ``passing`` are the settings that do not change what it stores: two
+    workloads that differ in nothing else share it.
     """
 
     kind: ClassVar[str]
     sheet_type: ClassVar[type[WorkloadSheet]]
+    passing: ClassVar[set[str]] = {"traffic", "description", "source"}
     requests: int = 1
     decides: bool = False
 
     def __init__(self, sheet: Any, folder: Path | None = None) -> None:
         self.sheet, self.folder = sheet, folder
+
+    @property
+    def tenants(self) -> Mapping[str, Workload]:
+        """The workloads that share the system, by name; one alone has none."""
+        return {"": self}
 
     @abstractmethod
     def graphs(self) -> Sequence[Graph]:

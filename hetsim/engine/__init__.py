@@ -22,7 +22,7 @@ def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
     metric becomes the mean over the chips, and ``repeats`` holds the 95 % intervals.
     Raises InputError for a scenario that cannot run and RunError for a run that cannot finish.
     """
-    from hetsim.engine.repeat import seeds, summarise
+    from hetsim.engine.repeat import averaged, seeds, summarise
     from hetsim.engine.summary import document
     from hetsim.engine.trials import prepared
     from hetsim.formats import one_blas_thread
@@ -40,6 +40,8 @@ def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
     first, trace = runs[0]
     if len(runs) > 1:
         first.update(summarise([d for d, _ in runs]))
+        if "tenants" in first:
+            first["tenants"] = averaged(first["tenants"], first["metrics"])
         first["resolved"] = scenario.resolved()
     first["simulator"]["wall_s"] = time.perf_counter() - started
     return Result(first, trace)

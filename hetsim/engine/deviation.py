@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hetsim.hardware.component import Moment
@@ -16,15 +16,15 @@ Pair = tuple[str, str]  # an op and a component, by name
 
 
 def samples(
-    workload: Workload, system: System, shaping: Shaping, options: Mapping[Op, Sequence[str]], requests: int,
+    workload: Workload, system: System, shaping: Shaping, options: Mapping[Op, Sequence[str]], requests: Iterable[int],
     seed: int, ideal: bool,
 ) -> Mapping[Pair, Sample]:
     """The error of each op's first output, and the energy, on each component that may run it.
 
-    Measured over the first ``requests`` requests, on the devices of the scenario's seed, as they are at t = 0.
+    Measured over ``requests``, on the devices of the scenario's seed, as they are at t = 0.
     """
     bench = _Bench(system, options, seed, ideal)
-    for request in range(requests):
+    for request in requests:
         program = workload.program(request, True)
         outputs: Any = None
         try:

@@ -55,10 +55,9 @@ class Job:
     """The state of one graph run. Lists are indexed by op."""
 
     __slots__ = (
-        "arrival", "call", "copies", "deadline", "delta", "ends", "graph", "joules", "left", "missing", "ordered",
-        "placed", "pool", "priority", "progress", "rank", "ready", "recipes", "request", "returns", "run", "shape",
-        "start", "starts", "status",
-        "users", "values",
+        "arrival", "call", "copies", "deadline", "delta", "draws", "ends", "graph", "joules", "left", "missing",
+        "ordered", "placed", "pool", "priority", "progress", "rank", "ready", "recipes", "request", "returns",
+        "run", "shape", "start", "starts", "status", "users", "values",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +78,7 @@ class Job:
         self.left, self.returns = n, shape.returns
         self.values: dict[int, Any] = {}
         self.users: list[int] = []
+        self.draws: tuple[str | int, ...] = (request,)  # what keys the draws of its request
         self.pool: Pool | None = None  # digital ops whose numbers are put off
         self.delta: dict[int, float] = {}  # measured minus expected energy of ops that run now
 

@@ -26,7 +26,7 @@ class Numbers:
         op, recipe = job.graph.ops[i], job.recipes[i]
         name = recipe.component
         moment = Moment(
-            now * TICK, key(self._seed, name, job.request, job.call, op.name), self._ideal, self._threads
+            now * TICK, key(self._seed, name, *job.draws, job.call, op.name), self._ideal, self._threads
         )
         component = self._components[name]
         outputs: tuple[Any, ...]

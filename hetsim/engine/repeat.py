@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hetsim.keys import key
@@ -34,6 +34,14 @@ def summarise(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 for name, values in table.items()
             },
         },
+    }
+
+
+def averaged(tenants: Mapping[str, dict[str, Any]], metrics: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """The tenants' parts of a result with the means of their metrics, which bear the tenants' names in ``metrics``."""
+    return {
+        tenant: {**part, "metrics": {name: metrics[f"{tenant}.{name}"] for name in part["metrics"]}}
+        for tenant, part in tenants.items()
     }
 
 

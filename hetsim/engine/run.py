@@ -13,9 +13,8 @@ from hetsim.engine.lanes import Roads
 from hetsim.engine.meter import Meter
 from hetsim.engine.numbers import Numbers
 from hetsim.engine.outlook import Outlook
-from hetsim.engine.traffic import arrivals
+from hetsim.engine.traffic import Source, sources
 from hetsim.errors import InputError, RunError
-from hetsim.keys import key
 from hetsim.placement import Pin, pinned
 from hetsim.schedulers.scheduler import FOREVER, Scheduler
 from hetsim.system import System
@@ -30,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 
 class Run:
-    """A scenario on its way: build it, `go`, then read ``meter``, ``answers`` and ``latencies``."""
+    """A scenario on its way: build it, `go`, then read ``meter`` and ``sources``."""
 
     def __init__(
         self, scenario: Scenario, progress: Progress | None = None, *, workload: Workload | None = None,
@@ -41,7 +40,8 @@ class Run:
         self.system, self.workload = scenario.system(), workload or scenario.build_workload()
         if workload is None:  # else it was built from this scenario, and checked
             scenario.check(self.workload)
-        self.total = scenario.traffic.requests or self.workload.requests
+        self.sources = sources(scenario, self.workload)
+        self.total = sum(source.total for source in self.sources)
         self.clock = Clock(scenario.max_events)
         self.roads = Roads(self.system, self.clock)
         self._shaping = shaping or scenario.shaping(self.system)
@@ -58,16 +58,15 @@ class Run:
             self.clock, self.system, self.scheduler, self.outlook, self.roads, self.meter,
             self.numbers, self._finished,
         )  # fmt: skip
-        self.answers: dict[int, Any] = {}
-        self.dropped, self.asked, self.done = 0, 0, 0
-        self._arrivals = arrivals(scenario.traffic, key(scenario.seed, "arrivals"))
+        self.meter.trace.tenants = [source.tenant for source in self.sources if source.tenant]
         self._shapes: dict[Graph, Shape] = {}
         self._programs: dict[int, tuple[Program, int, list[int]]] = {}
         size, wait = self.scheduler.gather()
-        self._batches = None
-        if size > 1:
-            self._batches = Batches(self.clock, self.workload, size, ticks(wait), self._submit_joined)
-        self._urgent = scenario.traffic.deadline is not None or scenario.traffic.priority != 0
+        self._batches = [
+            Batches(self.clock, source.workload, size, ticks(wait), self._submit_joined)
+            for source in self.sources if size > 1
+        ]  # fmt: skip
+        self._urgent = any(s.traffic.deadline is not None or s.traffic.priority != 0 for s in self.sources)
         self._members: dict[int, Sequence[Member]] = {}  # by run
         self._jobs = 0
 
@@ -75,7 +74,8 @@ class Run:
 
     def go(self) -> None:
         """Run until every request is done, or until ``max_time``."""
-        self._arrive_next()
+        for source in self.sources:
+            self._arrive_next(source)
         limit = self.scenario.max_time
         if limit is None:
             self.clock.run()
@@ -95,27 +95,33 @@ class Run:
 
     # --- requests ---
 
-    def _arrive_next(self) -> None:
+    def source(self, request: int) -> Source:
+        """Where a request came from."""
+        return self.sources[request % len(self.sources)]
+
+    def _arrive_next(self, source: Source) -> None:
         """Set the alarm for the next arrival, if there is one; those of this instant arrive now."""
-        while self.asked < self.total:
-            at = next(self._arrivals, None)
+        while source.asked < source.total:
+            at = next(source.arrivals, None)
             if at is None:
                 return
-            number, self.asked = self.asked, self.asked + 1
+            request = source.next()
             if at > self.clock.now:
-                self.clock.alarm(at - self.clock.now, self._arrived, number)
+                self.clock.alarm(at - self.clock.now, self._arrived, request)
                 return
-            self._begin(number)
+            self._begin(request)
 
     def _arrived(self, event: Any) -> None:
         self._begin(event.payload)
-        self._arrive_next()
+        self._arrive_next(self.source(event.payload))
 
     def _begin(self, request: int) -> None:
-        bound = self.scenario.traffic.queue
-        if bound is not None and len(self._programs) >= bound:
-            self.dropped += 1
+        source = self.source(request)
+        bound = source.traffic.queue
+        if bound is not None and source.open >= bound:
+            source.dropped += 1
             return
+        source.open += 1
         program = self.workload.program(request, self.numbers is not None)
         self._programs[request] = (program, self.clock.now, [-1, 0])
         self._resume(request, None)
@@ -129,14 +135,15 @@ class Run:
             self._end(request, stop.value)
             return
         state[1] += 1  # first: a graph without ops is done before this returns
-        if self._batches is None:
-            self._submit(request, call, state[1] - 1)
+        if self._batches:
+            self._batches[request % len(self.sources)].add(Member(request, call, state[1] - 1))
         else:
-            self._batches.add(Member(request, call, state[1] - 1))
+            self._submit(request, call, state[1] - 1)
 
     def _submit_joined(self, members: Sequence[Member]) -> None:
         """Run the calls of some requests as one."""
-        self._submit(members[0].request, joined(self.workload, members), members[0].number, members)
+        request = members[0].request
+        self._submit(request, joined(self.source(request).workload, members), members[0].number, members)
 
     def _submit(self, request: int, call: Call, number: int, members: Sequence[Member] = ()) -> None:
         shape = self._shapes.get(call.graph)
@@ -144,6 +151,7 @@ class Run:
             shape = self._shapes[call.graph] = Shape(self._shaping.graph(call.graph), len(self._shapes))
             self.meter.graph(shape)
         job = Job(self._jobs, request, number, shape, self.clock.now)
+        job.draws = self.source(request).draws(request)
         if self._urgent:
             job.deadline, job.priority = self._urgency([m.request for m in members] or [request])
         if members:
@@ -155,10 +163,10 @@ class Run:
 
     def _urgency(self, requests: Sequence[int]) -> tuple[int, int]:
         """The earliest deadline, in ticks, and the highest priority of some requests."""
-        traffic = self.scenario.traffic
-        dues = [(self._programs[request][1], traffic.due(request)) for request in requests]
+        source = self.source(requests[0])
+        dues = [(self._programs[request][1], source.traffic.due(source.own(request))) for request in requests]
         deadline = min([FOREVER if due is None else arrival + ticks(due) for arrival, due in dues])
-        return deadline, max([traffic.urgency(request) for request in requests])
+        return deadline, max([source.traffic.urgency(source.own(request)) for request in requests])
 
     def _finished(self, job: Job) -> None:
         """A graph is done: note it, and hand its outputs to the programs."""
@@ -179,19 +187,20 @@ class Run:
 
     def _end(self, request: int, answer: Any) -> None:
         _, arrival, state = self._programs.pop(request)
+        source = self.source(request)
+        source.open -= 1
+        source.done += 1
         if answer is not None:
-            self.answers[request] = answer
+            source.answers[source.own(request)] = answer
         requests = self.meter.trace.requests
         requests["request"].append(request)
         requests["arrival"].append(arrival)
         requests["start"].append(max(state[0], 0))
         requests["end"].append(self.clock.now)
-        self.done += 1
         if self._progress is not None:
-            self._progress(self.done, self.total)
-        if self.scenario.traffic.kind == "closed" and self.asked < self.total:
-            number, self.asked = self.asked, self.asked + 1
-            self.clock.alarm(0, self._arrived, number)
+            self._progress(len(requests), self.total)
+        if source.traffic.kind == "closed" and source.asked < source.total:
+            self.clock.alarm(0, self._arrived, source.next())
 
 
 class Options(dict[Op, Sequence[str]]):

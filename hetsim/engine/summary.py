@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import fsum
 from typing import Any
 
+from hetsim.engine import tenants
 from hetsim.engine.meter import covered
 from hetsim.engine.run import Run
 from hetsim.units import TICK, ticks
@@ -23,9 +24,9 @@ def document(run: Run, wall: float) -> dict[str, Any]:
         "seed": run.scenario.seed,
         "makespan_s": makespan,
         "requests": len(requests),
-        "dropped": run.dropped,
+        "dropped": sum(source.dropped for source in run.sources),
         "throughput_per_s": len(requests) / makespan if makespan else None,
-        "latency_s": latency(run),
+        "latency_s": tenants.latency(run),
         "energy_J": energy(run),
         "deployment": {
             "time_s": fsum(d.seconds for d in deployed),
@@ -35,25 +36,13 @@ def document(run: Run, wall: float) -> dict[str, Any]:
         "components": components(run),
         "links": links(run),
         "metrics": metrics(run),
+        **({"tenants": tenants.tenants(run)} if run.scenario.workloads else {}),
         "assignments": assignments(run),
         "notes": notes(run),
         **({"alternatives": [dict(each) for each in alternatives]} if alternatives else {}),
         "resolved": run.question.resolved(),
         "simulator": {"events": run.clock.events, "wall_s": wall, "version": __version__},
     }
-
-
-def latency(run: Run) -> dict[str, float] | None:
-    """Seconds from a request's arrival to its end, without the first ``warmup`` requests."""
-    import numpy as np
-
-    requests = run.meter.trace.requests
-    number, spent = requests.numpy("request"), requests.numpy("end") - requests.numpy("arrival")
-    spent = spent[number >= run.scenario.warmup] * TICK
-    if not len(spent):
-        return None
-    p50, p95, p99 = (float(np.percentile(spent, p)) for p in (50, 95, 99))
-    return {"mean": float(spent.mean()), "p50": p50, "p95": p95, "p99": p99, "max": float(spent.max())}
 
 
 def energy(run: Run) -> dict[str, Any]:
@@ -116,10 +105,12 @@ def links(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def metrics(run: Run) -> dict[str, float]:
-    """What the workload scores, what the components counted, and what state they are left in."""
-    answers = [run.answers[request] for request in sorted(run.answers)]
-    out = dict(run.workload.score(answers)) if answers else {}
-    out.update(punctuality(run))
+    """What the workloads score, what the components counted, and what state they are left in."""
+    out: dict[str, float] = {}
+    for source in run.sources:
+        prefix = f"{source.tenant}." if source.tenant else ""
+        out.update({prefix + name: value for name, value in tenants.metrics(run, source).items()})
+    out.update(tenants.punctuality(run, run.sources))
     for (part, count), value in sorted(run.meter.counts.items()):
         out[f"{part}.{count}"] = value
     if run.numbers is not None:
@@ -128,21 +119,6 @@ def metrics(run: Run) -> dict[str, float]:
             out.update({f"{name}.{metric}": value for metric, value in report.items()})
     out.update({f"scheduler.{metric}": value for metric, value in run.scheduler.report().items()})
     return {name: float(value) for name, value in out.items()}
-
-
-def punctuality(run: Run) -> dict[str, float]:
-    """``deadline_misses``: requests with a deadline that did not end in time, and their share of those that had one.
-
-    A request that was dropped, or that ``max_time`` left open, has missed its deadline.
-    """
-    traffic, requests = run.scenario.traffic, run.meter.trace.requests
-    if traffic.deadline is None:
-        return {}
-    met = 0
-    for number, arrival, end in zip(requests["request"], requests["arrival"], requests["end"], strict=True):
-        due = traffic.due(number)
-        met += due is not None and end - arrival <= ticks(due)
-    return {"deadline_misses": run.asked - met, "deadline_miss_rate": 1 - met / run.asked if run.asked else 0.0}
 
 
 def assignments(run: Run) -> dict[str, list[str]]:
@@ -157,15 +133,20 @@ def assignments(run: Run) -> dict[str, list[str]]:
 
 def notes(run: Run) -> list[str]:
     """Remarks for a person who reads the figures."""
-    out = list(run.workload.remarks([run.answers[request] for request in sorted(run.answers)]))
+    out = [
+        remark for source in run.sources
+        for remark in source.workload.remarks([source.answers[number] for number in sorted(source.answers)])
+    ]  # fmt: skip
     out += run.scheduler.remarks()
     if run.numbers is None:
         dependent = run.meter.data_dependent(r for _, r in run.outlook.recipes())
         for component, category in dependent:
             out.append(f"numerics none: {component}.{category} is the datasheet's expectation, not measured")
-    if run.dropped:
-        out.append(f"{run.dropped} requests were dropped: the queue was full")
-    unfinished = run.asked - run.dropped - run.done
-    if unfinished:
-        out.append(f"{unfinished} requests were not done at max_time")
+    for source in run.sources:
+        whose = f"{source.tenant}: " if source.tenant else ""
+        if source.dropped:
+            out.append(f"{whose}{source.dropped} requests were dropped: the queue was full")
+        unfinished = source.asked - source.dropped - source.done
+        if unfinished:
+            out.append(f"{whose}{unfinished} requests were not done at max_time")
     return out

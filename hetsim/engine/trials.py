@@ -8,7 +8,9 @@ from typing import Any
 from hetsim.engine.deviation import samples
 from hetsim.engine.job import Job
 from hetsim.engine.run import Options, Progress, Run
-from hetsim.engine.summary import energy, latency, metrics
+from hetsim.engine.summary import energy, metrics
+from hetsim.engine.tenants import latency
+from hetsim.engine.traffic import sources
 from hetsim.scenario import Scenario
 from hetsim.schedulers.fixed import Fixed
 from hetsim.schedulers.scheduler import Decision, Scheduler
@@ -76,7 +78,7 @@ class Trials:
         if scenario.numerics == "none":
             return {(op.name, n): Sample(0.0, self._joules(op, n)) for g in self.graphs for op in g.ops
                     for n in self._options[op]}  # fmt: skip
-        requests = scenario.traffic.requests or self._workload.requests
+        requests = [s.next() for s in sources(scenario, self._workload) for _ in range(s.total)]
         ideal = scenario.numerics == "ideal"
         return samples(self._workload, self._system, self._shaping, self._options, requests, scenario.seed, ideal)
 
@@ -85,14 +87,13 @@ class Trials:
         return sum(step.count * step.joules for step in part.plan(op, part.residency()).steps)
 
     def _run(self, scheduler: Scheduler[Any], requests: int | None, numbers: bool) -> Run:
-        scenario, changes = self._scenario, dict[str, Any]()
-        if requests is not None:
-            total = scenario.traffic.requests or self._workload.requests
-            changes["traffic"] = scenario.traffic.model_copy(update={"requests": min(requests, total)})
-        needed = self._workload.decides and getattr(self._workload.sheet, "expected_iterations", None) is None
+        asked = self._scenario if requests is None else self._scenario.shortened(requests, self._workload)
+        needed = any(
+            part.decides and getattr(part.sheet, "expected_iterations", None) is None
+            for part in self._workload.tenants.values()
+        )
         if not numbers and not needed:
-            changes["numerics"] = "none"
-        asked = scenario.model_copy(update=changes)
+            asked = asked.model_copy(update={"numerics": "none"})
         return Run(asked, workload=self._workload, scheduler=scheduler, shaping=self._shaping)
 
 

@@ -113,6 +113,7 @@ class Layers(Workload):
 
     kind: ClassVar[str] = "layers"
     sheet_type: ClassVar[type[WorkloadSheet]] = LayersSheet
+    passing: ClassVar[set[str]] = {*Workload.passing, "batch"}
 
     def __init__(self, sheet: LayersSheet, folder: Path | None = None) -> None:
         super().__init__(sheet, folder)

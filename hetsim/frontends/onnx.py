@@ -54,6 +54,7 @@ class Network(Workload):
 
     kind: ClassVar[str] = "onnx"
     sheet_type: ClassVar[type[WorkloadSheet]] = OnnxSheet
+    passing: ClassVar[set[str]] = {*Workload.passing, "data", "inputs", "shapes", "batch", "scores", "unsigned"}
     sheet: OnnxSheet
 
     def __init__(self, sheet: OnnxSheet, folder: Path | None = None) -> None:

@@ -75,6 +75,7 @@ class Transformer(Workload):
 
     kind: ClassVar[str] = "transformer"
     sheet_type: ClassVar[type[WorkloadSheet]] = TransformerSheet
+    passing: ClassVar[set[str]] = {*Workload.passing, "prompt", "generate", "batch"}
     sheet: TransformerSheet
 
     def __init__(self, sheet: TransformerSheet, folder: Path | None = None) -> None:

@@ -102,6 +102,7 @@ def _rows(trace: Trace, first: int, last: int) -> Iterator[_Row]:
         for name, mine in zip(names, found, strict=True):
             if mine:
                 start, end, request = ([columns[c][i] for i in mine] for c in ("start", "end", "request"))
+                request = [r // max(1, len(trace.tenants)) for r in request]  # a tenant's own numbers alternate
                 ops = [_op(trace, i) for i in mine] if place == "component" else [_TRANSFER] * len(mine)
                 yield _Row(name, start, end, ops, request, lanes(start, end))
 

@@ -61,6 +61,15 @@ def test_all_digital_it_is_its_float64_twin(name: str) -> None:
         assert metrics[metric] == pytest.approx(twin, rel=tolerance, abs=1e-4), metric
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if workload(name).kind not in CHAOTIC])  # they take long
+def test_as_a_tenant_it_scores_what_it_does_alone(name: str) -> None:
+    question = hetsim.load(name, ['scheduler.pin={"*": cpu}']).resolved()
+    question["workloads"] = {"mine": {**question.pop("workload"), "traffic": question.pop("traffic")}}
+    alone, shared = digital(name).document["metrics"], hetsim.simulate(hetsim.load(question)).document["metrics"]
+    scores = {metric: value for metric, value in alone.items() if f"mine.{metric}" in shared}
+    assert scores == {metric: shared[f"mine.{metric}"] for metric in scores} != {}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_runs_is_what_it_said_it_would_run(name: str) -> None:
     made = workload(name)

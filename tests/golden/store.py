@@ -32,8 +32,8 @@ def answer(name: str) -> dict[str, Any]:
 
 
 def figures(document: dict[str, Any]) -> dict[str, Any]:
-    keys = ("makespan_s", "requests", "throughput_per_s", "energy_J", "deployment", "metrics", "assignments")
-    return {key: document[key] for key in keys}
+    keys = ("makespan_s", "requests", "throughput_per_s", "energy_J", "deployment", "metrics", "assignments", "tenants")
+    return {key: document[key] for key in keys if key in document}
 
 
 if __name__ == "__main__":

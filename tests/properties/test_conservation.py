@@ -73,6 +73,33 @@ def test_nothing_is_lost_or_doubled(raw: dict[str, Any]) -> None:
 
 
 @settings(max_examples=40)
+@given(systems(), systems(), st.sampled_from(["greedy", "edf", "work_stealing"]), st.integers(0, 3))
+def test_what_tenants_have_is_what_there_is(
+    one: dict[str, Any], other: dict[str, Any], scheduler: str, queue: int
+) -> None:
+    """Two graphs on the first one's system: requests, energy and busy time are somebody's, and nobody's twice."""
+    traffic = {"kind": "poisson", "rate": "2 kHz", "requests": 5, "deadline": "2 ms", "queue": queue or None}
+    workloads = {
+        "one": {**one["workload"], "traffic": one["traffic"]}, "other": {**other["workload"], "traffic": traffic}
+    }  # fmt: skip
+    raw = {"system": one["system"], "workloads": workloads, "scheduler": {"kind": scheduler}, "numerics": "none"}
+    result = hetsim.simulate(hetsim.load(raw))
+    answer, trace = result.to_dict(), result.trace
+    parts = answer["tenants"]
+    assert [parts["one"]["requests"], parts["other"]["requests"] + parts["other"]["dropped"]] == [
+        one["traffic"]["requests"], 5,
+    ]  # fmt: skip
+    assert sum(p["requests"] for p in parts.values()) == answer["requests"] == len(trace.requests)
+    dynamic = answer["energy_J"]["total"] - answer["energy_J"]["static"]
+    assert sum(p["energy_J"]["dynamic"] for p in parts.values()) == pytest.approx(dynamic, rel=1e-9, abs=1e-21)
+    for name, component in answer["components"].items():
+        assert sum(p["busy_s"].get(name, 0.0) for p in parts.values()) >= component["busy_s"] * (1 - 1e-9)
+    late = trace.requests.numpy("end") - trace.requests.numpy("arrival") > 2_000_000_000
+    missed = int((late & (trace.requests.numpy("request") % 2 == 1)).sum()) + parts["other"]["dropped"]
+    assert answer["metrics"]["other.deadline_misses"] == answer["metrics"]["deadline_misses"] == missed
+
+
+@settings(max_examples=40)
 @given(st.integers(1, 4), st.lists(st.tuples(st.integers(0, 50), st.integers(1, 40)), min_size=1, max_size=12))
 def test_no_more_than_fit_are_under_way(engines: int, rows: list[tuple[int, int]]) -> None:
     """Copy engines: at no time do more transfers keep one than there are; each keeps it for its own time."""

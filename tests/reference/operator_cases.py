@@ -67,7 +67,7 @@ def answer(model: onnx.ModelProto, inputs: list[np.ndarray], folder: Path) -> li
     })  # fmt: skip
     run = Run(scenario)
     run.go()
-    _, outputs = run.answers[0]
+    _, outputs = run.sources[0].answers[0]
     return list(outputs.values())
 
 

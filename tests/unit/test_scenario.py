@@ -57,7 +57,7 @@ def test_every_default_is_filled_in() -> None:
     assert scenario.traffic.kind == "batch" and scenario.traffic.requests is None
     assert scenario.scheduler.kind == "heft" and scenario.scheduler.objective == "makespan"
     assert list(scenario.resolved()) == [
-        "description", "seed", "repeat", "system", "workload", "traffic", "scheduler", "numerics", "sweep",
+        "description", "seed", "repeat", "system", "workloads", "workload", "traffic", "scheduler", "numerics", "sweep",
         "expect", "marks", "warmup", "max_time", "max_events", "threads",
     ]  # fmt: skip
 
@@ -207,7 +207,7 @@ def test_arrival_times_come_from_a_trace_beside_the_file() -> None:
 
 @pytest.mark.parametrize(
     ("content", "place"),
-    [("0 s\n1\n", ("times.csv", 2)), ("0 s\n5 J\n", ("times.csv", 2)), ("2 s\n1 s\n", ("s.yaml", 12)),
+    [("0 s\n1\n", ("times.csv", 2)), ("0 s\n5 J\n", ("times.csv", 2)), ("2 s\n1 s\n", ("times.csv", 2)),
      ("", ("s.yaml", 12)), (None, ("s.yaml", 12))],
 )  # fmt: skip
 def test_a_bad_trace_is_refused_where_it_is_bad(content: str | None, place: tuple[str, int]) -> None:
