@@ -1,0 +1,92 @@
+"""Products: what crossbars can do, and attention between tensors that move.
+
+A product with a parameter is named after it, without ``.weight``: by this name a scenario can pin it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from hetsim.torch.call import Call, Rule, UnsupportedError, Value, Writer, each, like
+
+
+def _name(*operands: Value) -> str:
+    """The name of the parameter among the operands, empty without one."""
+    stored = next((operand.stored for operand in operands if operand.stored), "")
+    return stored.removesuffix(".weight")
+
+
+def _linear(w: Writer, call: Call) -> Value:
+    """``input @ weight' + bias``: one product with a stored matrix, whatever the input's leading dimensions."""
+    data, weight, bias = call["input"], call["weight"], call["bias"]
+    rows, columns = weight.shape[-1], weight.shape[0]
+    if len(weight.shape) != 2:
+        raise UnsupportedError("its weight is no matrix")
+    flat = w.reshaped(data, (prod(data.shape[:-1]), rows))
+    made = like((flat.shape[0], columns), call.dtype)
+    product = w.op("Gemm", flat, weight, bias, like=made, name=_name(weight), transB=1)
+    return w.reshaped(product, call.shape)
+
+
+def _matmul(w: Writer, call: Call) -> Value:
+    left, right = call.first, call.second
+    made: Value = w.op("MatMul", left, right, like=call.makes[0], name=_name(right, left))
+    return made
+
+
+def _added(w: Writer, call: Call) -> Value:
+    """``beta self + alpha (left @ right)``: of matrices, or of stacks of them."""
+    bias, (left, right) = call["self"], (call.first, call.second)
+    left, right = (call["mat1"], call["mat2"]) if call.operator == "addmm" else (call["batch1"], call["batch2"])
+    if call["alpha"] != 1 or call["beta"] != 1:
+        raise UnsupportedError("only alpha = beta = 1 is known")
+    name = _name(right, left)
+    if call.operator == "addmm":
+        made: Value = w.op("Gemm", left, right, bias, like=call.makes[0], name=name)
+        return made
+    product = w.op("MatMul", left, right, like=call.makes[0], name=name)
+    total: Value = w.op("Add", product, bias, like=call.makes[0])
+    return total
+
+
+def _convolution(w: Writer, call: Call) -> Value:
+    data, weight, bias = call["input"], call["weight"], call["bias"]
+    n = len(weight.shape) - 2
+    if len(data.shape) != n + 2:
+        raise UnsupportedError("its input has no batch dimension")
+    stride, padding, dilation = (each(call[key], n) for key in ("stride", "padding", "dilation"))
+    extra = {"output_padding": each(call["output_padding"], n)} if call["transposed"] else {}
+    made: Value = w.op(
+        "ConvTranspose" if call["transposed"] else "Conv", data, weight, bias, like=call.makes[0], name=_name(weight),
+        kernel_shape=list(weight.shape[2:]), strides=stride, pads=padding * 2, dilations=dilation,
+        group=call["groups"], **extra,
+    )  # fmt: skip
+    return made
+
+
+def _attention(w: Writer, call: Call) -> Value:
+    """``softmax(Q K' scale + mask) V`` over the last two dimensions [Vaswani 2017]."""
+    query, key, value, mask = call["query"], call["key"], call["value"], call["attn_mask"]
+    if call["is_causal"] or call["dropout_p"] or call.get("enable_gqa"):
+        raise UnsupportedError("causal by flag, dropout and shared heads are not known: give a mask, repeat the heads")
+    rank, depth = len(query.shape), query.shape[-1]
+    scale = depth**-0.5 if call["scale"] is None else call["scale"]
+    turned = w.transposed(key, [*range(rank - 2), rank - 1, rank - 2])
+    made = like((*query.shape[:-1], key.shape[-2]), call.dtype)
+    scores = w.op("MatMul", query, turned, like=made)
+    scores = w.op("Mul", scores, w.number(scale, call.dtype), like=made)
+    if mask is not None and mask.dtype == "bool":
+        lowest = w.number(float("-inf"), call.dtype)
+        scores = w.op("Where", mask, scores, lowest, like=made)
+    elif mask is not None:
+        scores = w.op("Add", scores, mask, like=made)
+    shares = w.op("Softmax", scores, like=made, axis=-1)
+    mixed: Value = w.op("MatMul", shares, value, like=call.makes[0])
+    return mixed
+
+
+RULES: Mapping[str, Rule] = {
+    "linear": _linear, "mm": _matmul, "bmm": _matmul, "addmm": _added, "baddbmm": _added,
+    "convolution": _convolution, "scaled_dot_product_attention": _attention,
+}  # fmt: skip
