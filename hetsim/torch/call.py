@@ -46,6 +46,27 @@ def dtype_name(dtype: Any) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+@dataclass(frozen=True, slots=True)
+class StoredMatrix:
+    """How a parameter lies in crossbars: as ``groups`` matrices, by the op of this name.
+
+    ``turned``: its first axis counts outputs, as in a linear layer or a convolution, so that it is stored transposed.
+    """
+
+    op: str
+    groups: int
+    turned: bool
+
+    def matrices(self, parameter: Array) -> Array:
+        """The matrices [groups, rows, columns] that are stored."""
+        blocks = parameter.reshape(self.groups, parameter.shape[0] // self.groups, -1)
+        return blocks.transpose(0, 2, 1) if self.turned else blocks
+
+    def parameter(self, matrices: Array, shape: Sequence[int]) -> Array:
+        """The inverse of `matrices`."""
+        return (matrices.transpose(0, 2, 1) if self.turned else matrices).reshape(shape)
+
+
 class Call:
     """A call of an ATen operator: its arguments by the names in the operator's schema, defaults included.
 
@@ -106,7 +127,8 @@ class Writer:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: dict[str, Array] = {}
-        self._names = set[str]()
+        self.stored: dict[str, StoredMatrix] = {}  # parameters that are stored in crossbars
+        self._names, self._tensors = set[str](), set[str]()
         self._call = ""
 
     def begin(self, call: str) -> None:
@@ -119,7 +141,7 @@ class Writer:
         """Append an operator; return what it makes, tensors like ``like`` (one, or one for each of ``outputs``)."""
         from onnx import helper
 
-        unique = self._unique(name or self._call)
+        unique = _unique(name or self._call, self._names)
         made = [f"%{unique}" + (f".{k}" if k else "") for k in range(outputs)]
         names = ["" if value is None else value.name for value in inputs]
         while names and not names[-1]:
@@ -130,9 +152,18 @@ class Writer:
             return Value(made[0], like)
         return tuple(Value(n, fake) for n, fake in zip(made, like, strict=True))
 
+    def given_out(self, value: Value, name: str) -> Value:
+        """An output of the whole, under a name of its own."""
+        from onnx import helper
+
+        unique = self.named(name)
+        self.nodes.append(helper.make_node("Identity", [value.name], [unique], _unique(name, self._names)))
+        return Value(unique, value.fake)
+
     def constant(self, value: Array, name: str) -> Value:
         """Numbers that stay."""
         self.constants[name] = value
+        self._tensors.add(name)
         fake = torch.empty(value.shape, dtype=getattr(torch, str(value.dtype)), device="meta")
         return Value(name, fake)
 
@@ -166,13 +197,32 @@ class Writer:
         made = like([value.shape[axis] for axis in axes], value.dtype)
         return self.op("Transpose", value, like=made, perm=list(axes))  # type: ignore[no-any-return]
 
-    def _unique(self, name: str) -> str:
-        unique, count = name, 0
-        while unique in self._names:
-            count += 1
-            unique = f"{name}_{count}"
-        self._names.add(unique)
-        return unique
+    def product(
+        self, kind: str, *inputs: Value | None, like: Any, groups: int = 1, turned: bool = False, **attributes: Any
+    ) -> Value:
+        """Append a product, named after the parameter of two dimensions or more that is among its operands."""
+        found = next((x for x in inputs[:2] if x is not None and x.stored and len(x.shape) > 1), None)
+        if found is None:
+            made: Value = self.op(kind, *inputs, like=like, **attributes)
+            return made
+        name = found.stored.removesuffix(".weight")
+        made = self.op(kind, *inputs, like=like, name=name, **attributes)
+        self.stored.setdefault(found.stored, StoredMatrix(name, groups, turned))
+        return made
+
+    def named(self, name: str) -> str:
+        """A name like this for a tensor that no constant has. What ops make is never in the way: it starts with %."""
+        return _unique(name, self._tensors)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, with a number behind it where it is taken; it is taken from now on."""
+    unique, count = name, 0
+    while unique in taken:
+        count += 1
+        unique = f"{name}_{count}"
+    taken.add(unique)
+    return unique
 
 
 def like(shape: Sequence[int], dtype: str) -> Any:

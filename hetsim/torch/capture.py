@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from hetsim.errors import InputError, Problem
 from hetsim.operators import OPSET
-from hetsim.torch.call import CODES, Call, UnsupportedError, Value, Writer
+from hetsim.torch.call import CODES, Call, StoredMatrix, UnsupportedError, Value, Writer
 from hetsim.torch.operators import RULES
 from hetsim.workload import ITEM_BYTES
 
@@ -32,7 +32,8 @@ class Captured:
     """A module as a serialised ONNX ``model``: tensors ``inputs`` (name, shape, dtype) in, ``outputs`` out.
 
     ``takes`` and ``gives`` are PyTorch's descriptions of the structures of the arguments and of the result; where the
-    result holds something that is no tensor, ``fixed`` has it by its position.
+    result holds something that is no tensor, ``fixed`` has it by its position. ``stored`` are the parameters that
+    crossbars can hold, by their names in the module.
     """
 
     model: bytes
@@ -41,6 +42,7 @@ class Captured:
     takes: Any
     gives: Any
     fixed: Mapping[int, Any]
+    stored: Mapping[str, StoredMatrix]
 
     def tensors(self, arguments: Sequence[Any]) -> dict[str, Any]:
         """Arguments as tensors by input; InputError where they differ from what was captured."""
@@ -115,23 +117,27 @@ class _Capture:
         self._give_outputs()
         spec = self._program.call_spec
         names = tuple(value.name for value in self._outputs)
-        return Captured(self._model(), tuple(self._inputs), names, spec.in_spec, spec.out_spec, self._fixed)
+        return Captured(
+            self._model(), tuple(self._inputs), names, spec.in_spec, spec.out_spec, self._fixed, self._writer.stored
+        )
 
     # --- what goes in ---
 
     def _take_inputs(self) -> None:
         """Inputs of the user, and parameters and buffers as constants under their names in the module."""
         fakes = {node.name: node.meta["val"] for node in self._program.graph.nodes if node.op == "placeholder"}
-        for spec in self._program.graph_signature.input_specs:
-            name = spec.arg.name
-            value = Value(name, fakes[name])
-            if spec.kind == InputKind.USER_INPUT:
-                self._inputs.append((name, value.shape, self._known(value, name)))
-            else:
-                stored = self._stored(spec)
+        specs = self._program.graph_signature.input_specs
+        for spec in specs:
+            if spec.kind != InputKind.USER_INPUT:
+                value = Value(spec.target, fakes[spec.arg.name], spec.target)
                 self._known(value, spec.target)
-                value = Value(self._writer.constant(_numbers(stored), spec.target).name, fakes[name], spec.target)
-            self._values[name] = value
+                self._writer.constant(_numbers(self._stored(spec)), spec.target)
+                self._values[spec.arg.name] = value
+        for spec in specs:
+            if spec.kind == InputKind.USER_INPUT:
+                value = Value(self._writer.named(spec.arg.name), fakes[spec.arg.name])
+                self._inputs.append((value.name, value.shape, self._known(value, spec.arg.name)))
+                self._values[spec.arg.name] = value
 
     def _stored(self, spec: Any) -> Any:
         state, constants = self._program.state_dict, self._program.constants
@@ -203,7 +209,7 @@ class _Capture:
         if torch.Tag.nondeterministic_seeded in target.tags:
             return f"{target}, which draws random numbers,"
         made = target(*args, **kwargs)
-        name = self._writer._unique(f"constant {target}")
+        name = self._writer.named(f"constant {target}")
         return self._writer.constant(_numbers(made), name)
 
     def _miss(self, what: str, node: Any) -> None:
@@ -229,8 +235,7 @@ class _Capture:
                 continue
             value = self._values[spec.arg.name]
             name = "output" if len(specs) == 1 else f"output{i}"
-            self._writer.begin(name)
-            self._outputs.append(self._writer.op("Identity", value, like=value.fake))
+            self._outputs.append(self._writer.given_out(value, name))
 
     def _model(self) -> bytes:
         from onnx import helper, numpy_helper
@@ -254,8 +259,3 @@ def _told(node: Any) -> str:
     """A node's name, and the part of the module that it belongs to."""
     stack = [str(path) for path, _ in node.meta.get("nn_module_stack", {}).values() if path]
     return f"{node.name} in {stack[-1]}" if stack else str(node.name)
-
-
-def stored(program: Any) -> Iterator[str]:
-    """Names of a module's parameters."""
-    yield from program.graph_signature.parameters

@@ -11,12 +11,6 @@ from math import prod
 from hetsim.torch.call import Call, Rule, UnsupportedError, Value, Writer, each, like
 
 
-def _name(*operands: Value) -> str:
-    """The name of the parameter among the operands, empty without one."""
-    stored = next((operand.stored for operand in operands if operand.stored), "")
-    return stored.removesuffix(".weight")
-
-
 def _linear(w: Writer, call: Call) -> Value:
     """``input @ weight' + bias``: one product with a stored matrix, whatever the input's leading dimensions."""
     data, weight, bias = call["input"], call["weight"], call["bias"]
@@ -25,28 +19,23 @@ def _linear(w: Writer, call: Call) -> Value:
         raise UnsupportedError("its weight is no matrix")
     flat = w.reshaped(data, (prod(data.shape[:-1]), rows))
     made = like((flat.shape[0], columns), call.dtype)
-    product = w.op("Gemm", flat, weight, bias, like=made, name=_name(weight), transB=1)
+    product = w.product("Gemm", flat, weight, bias, like=made, turned=True, transB=1)
     return w.reshaped(product, call.shape)
 
 
 def _matmul(w: Writer, call: Call) -> Value:
-    left, right = call.first, call.second
-    made: Value = w.op("MatMul", left, right, like=call.makes[0], name=_name(right, left))
-    return made
+    return w.product("MatMul", call.first, call.second, like=call.makes[0])
 
 
 def _added(w: Writer, call: Call) -> Value:
     """``beta self + alpha (left @ right)``: of matrices, or of stacks of them."""
-    bias, (left, right) = call["self"], (call.first, call.second)
     left, right = (call["mat1"], call["mat2"]) if call.operator == "addmm" else (call["batch1"], call["batch2"])
     if call["alpha"] != 1 or call["beta"] != 1:
         raise UnsupportedError("only alpha = beta = 1 is known")
-    name = _name(right, left)
     if call.operator == "addmm":
-        made: Value = w.op("Gemm", left, right, bias, like=call.makes[0], name=name)
-        return made
-    product = w.op("MatMul", left, right, like=call.makes[0], name=name)
-    total: Value = w.op("Add", product, bias, like=call.makes[0])
+        return w.product("Gemm", left, right, call["self"], like=call.makes[0])
+    product = w.product("MatMul", left, right, like=call.makes[0])
+    total: Value = w.op("Add", product, call["self"], like=call.makes[0])
     return total
 
 
@@ -56,13 +45,14 @@ def _convolution(w: Writer, call: Call) -> Value:
     if len(data.shape) != n + 2:
         raise UnsupportedError("its input has no batch dimension")
     stride, padding, dilation = (each(call[key], n) for key in ("stride", "padding", "dilation"))
-    extra = {"output_padding": each(call["output_padding"], n)} if call["transposed"] else {}
-    made: Value = w.op(
-        "ConvTranspose" if call["transposed"] else "Conv", data, weight, bias, like=call.makes[0], name=_name(weight),
-        kernel_shape=list(weight.shape[2:]), strides=stride, pads=padding * 2, dilations=dilation,
-        group=call["groups"], **extra,
-    )  # fmt: skip
-    return made
+    window = {"kernel_shape": list(weight.shape[2:]), "strides": stride, "pads": padding * 2, "dilations": dilation}
+    if call["transposed"]:  # no crossbar does this
+        more = each(call["output_padding"], n)
+        made: Value = w.op("ConvTranspose", data, weight, bias, like=call.makes[0], name=weight.stored,
+                           group=call["groups"], output_padding=more, **window)  # fmt: skip
+        return made
+    return w.product("Conv", data, weight, bias, like=call.makes[0], groups=call["groups"], turned=True,
+                     group=call["groups"], **window)  # fmt: skip
 
 
 def _attention(w: Writer, call: Call) -> Value:
