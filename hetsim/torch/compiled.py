@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 
+from hetsim import files
 from hetsim.engine import answered
 from hetsim.errors import InputError
 from hetsim.frontends.onnx import Network, OnnxSheet
@@ -101,18 +105,12 @@ class Compiled:
 
     def save(self, folder: str | Path) -> Path:
         """Write the model, the last call's inputs and the scenario, for ``hetsim run``; return the scenario's file."""
-        import json
-
-        import numpy as np
-
-        from hetsim import files
-
         self.result  # noqa: B018  # there is no scenario without inputs
         document = self.scenario.resolved()
         document["workload"] |= {"inputs": "inputs.npz"}
         with files.whole(folder) as path:
             path.joinpath(FILE).write_bytes(self._captured.model)
-            np.savez(path / "inputs.npz", **{name: np.asarray(x) for name, x in self._workload.given.items()})
+            np.savez(path / "inputs.npz", **self._workload.given)  # type: ignore[arg-type]  # NumPy's own flag
             path.joinpath("scenario.yaml").write_text(json.dumps(document, indent=1), encoding="utf-8")
         return Path(folder) / "scenario.yaml"
 
@@ -139,8 +137,6 @@ def compile(
         raise InputError.of(f"numerics {numerics!r} gives no tensors", "analog or ideal")
     example = tuple(example_inputs) if isinstance(example_inputs, tuple | list) else (example_inputs,)
     captured = capture(module, example)
-    import copy
-
     still = copy.deepcopy(module).eval()
     shapes = {name: list(shape) for name, shape, _ in captured.inputs}
     batch = next((shape[0] for shape in shapes.values() if shape), 1)

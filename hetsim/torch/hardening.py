@@ -29,7 +29,6 @@ from hetsim.errors import InputError, did_you_mean
 from hetsim.hardware.component import kinds
 from hetsim.hardware.imc_sheet import ImcSheet
 from hetsim.keys import key as derive
-from hetsim.torch.call import StoredMatrix
 from hetsim.torch.capture import capture
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class Noise:
         else:
             sheet = self.sheet.layer(stored.op, name) if isinstance(self.sheet, ImcSheet) else self.sheet
             read = [self._macro(sheet, matrix, key) for matrix, key in zip(matrices, keys, strict=True)]
-        return stored.parameter(np.stack(read), weights.shape).astype(weights.dtype)
+        return stored.parameter(np.stack(read), weights.shape).astype(weights.dtype, copy=False)
 
     def _macro(self, sheet: MacroSheet, matrix: Array, key: int) -> Array:
         """A matrix [K, N] in the macros of a chip with faults of its own, read back from the first replica."""
@@ -98,7 +97,8 @@ class Noise:
         count = sheet.arrays * sheet.replicas
         stuck = [conductance.stuck(sheet.device, cells, derive(key, "stuck", a)) for a in range(count)]
         layer = Layer.program(matrix, sheet, key, 0.0, stuck)
-        return np.sum([bar.read_back(self.age, derive(key, "read", a)) for a, bar in enumerate(layer.replicas[0])], 0)
+        parts = [bar.read_back(self.age, derive(key, "read", a)) for a, bar in enumerate(layer.replicas[0])]
+        return np.asarray(np.sum(parts, axis=0))
 
     def _pairs(self, device: DeviceSheet, matrix: Array, key: int) -> Array:
         """A matrix [K, N] on pairs of cells, each weight a level of one of the two."""

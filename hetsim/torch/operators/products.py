@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from typing import Any
 
 from hetsim.torch.call import Call, Rule, UnsupportedError, Value, Writer, each, like
 
@@ -45,7 +46,9 @@ def _convolution(w: Writer, call: Call) -> Value:
     if len(data.shape) != n + 2:
         raise UnsupportedError("its input has no batch dimension")
     stride, padding, dilation = (each(call[key], n) for key in ("stride", "padding", "dilation"))
-    window = {"kernel_shape": list(weight.shape[2:]), "strides": stride, "pads": padding * 2, "dilations": dilation}
+    window: dict[str, Any] = {
+        "kernel_shape": list(weight.shape[2:]), "strides": stride, "pads": padding * 2, "dilations": dilation,
+    }  # fmt: skip
     if call["transposed"]:  # no crossbar does this
         more = each(call["output_padding"], n)
         made: Value = w.op("ConvTranspose", data, weight, bias, like=call.makes[0], name=weight.stored,

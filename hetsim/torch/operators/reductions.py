@@ -70,6 +70,14 @@ def _variance(w: Writer, call: Call) -> Value:
     return made
 
 
+def _norm(w: Writer, call: Call) -> Value:
+    """The sum of magnitudes, or the root of the sum of squares."""
+    kinds = {1: "ReduceL1", 2: "ReduceL2"}
+    if call["ord"] not in kinds:
+        raise UnsupportedError(f"order {call['ord']} is not known, only 1 and 2")
+    return _reduction(kinds[call["ord"]])(w, call)  # type: ignore[return-value]  # a reduction gives one tensor
+
+
 def _softmax(kind: str) -> Rule:
     def rule(w: Writer, call: Call) -> Value:
         if not call.shape:
@@ -132,7 +140,7 @@ RULES: Mapping[str, Rule] = {
     "amin": _reduction("ReduceMin"), "prod": _reduction("ReduceProd"), "any": _any,
     "argmax": _arg("ArgMax"), "argmin": _arg("ArgMin"),
     "max": _extreme("ReduceMax", "ArgMax"), "min": _extreme("ReduceMin", "ArgMin"),
-    "var": _variance, "_softmax": _softmax("Softmax"), "_log_softmax": _softmax("LogSoftmax"),
+    "var": _variance, "linalg_vector_norm": _norm, "_softmax": _softmax("Softmax"), "_log_softmax": _softmax("LogSoftmax"),
     "cumsum": _cumulative, "topk": _top, "native_layer_norm": _layer_norm, "native_group_norm": _group_norm,
     "_native_batch_norm_legit_no_training": _batch_norm,
 }  # fmt: skip

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hetsim.torch.call import Call, Rule, UnsupportedError, Value, Writer, each, like
 
 
-def _window(call: Call, dimensions: int) -> Mapping[str, list[int]]:
+def _window(call: Call, dimensions: int) -> dict[str, Any]:
     """Kernel, strides (by default the kernel's size) and pads."""
     kernel = each(call["kernel_size"], dimensions)
     stride = each(call["stride"], dimensions) if call["stride"] else kernel
