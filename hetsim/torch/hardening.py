@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ValidationError
 
 from hetsim.analog import conductance
 from hetsim.analog.device import DeviceSheet
@@ -24,8 +25,9 @@ from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import codes_to_levels, levels_to_conductances, weights_to_codes
 from hetsim.analog.scheme import Scheme
 from hetsim.catalog import filled, stripped
+from hetsim.diagnosis import problems
 from hetsim.document import Source, of
-from hetsim.errors import InputError, did_you_mean
+from hetsim.errors import InputError
 from hetsim.hardware.component import kinds
 from hetsim.hardware.imc_sheet import ImcSheet
 from hetsim.keys import key as derive
@@ -174,13 +176,13 @@ def _inputs(batch: Any) -> tuple[Any, ...]:
 def datasheet(device: str | Path | Mapping[str, Any]) -> MacroSheet | DeviceSheet:
     """The datasheet of a chip or of a device; InputError for anything else."""
     block = dict(device) if isinstance(device, Mapping) else {"use": str(device)}
-    data = filled(stripped(of(block, Source("device", Path()))), (Path(),)).plain()
-    kind = data.get("kind", "")
-    if kind == "device":
-        return DeviceSheet.model_validate(data)
-    known = kinds()
-    sheet = known[kind].sheet_type.model_validate(data) if kind in known else None
-    if not isinstance(sheet, MacroSheet):
-        hint = did_you_mean(str(device), ["imc/rram_wan_nature_2022"])
+    tree = filled(stripped(of(block, Source("device", Path()))), (Path(),))
+    kind, known = str(tree.plain().get("kind", "")), kinds()
+    form: type[BaseModel] | None = DeviceSheet if kind == "device" else known[kind].sheet_type if kind in known else None
+    if form is None or not issubclass(form, MacroSheet | DeviceSheet):
+        hint = "such as imc/rram_wan_nature_2022 or devices/rram_wan_nature_2022"
         raise InputError.of(f"{device!r} is no chip with crossbars and no device", hint)
-    return sheet
+    try:
+        return form.model_validate(tree.plain())
+    except ValidationError as error:
+        raise InputError(problems(error, tree, form)) from None

@@ -6,7 +6,6 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import hetsim
@@ -17,12 +16,9 @@ nn = torch.nn
 
 from hetsim import torch as ours  # noqa: E402
 from tests.unit import torch_modules as modules  # noqa: E402
+from tools import hardening_table as networks  # noqa: E402
 
 CPU = {"components": {"cpu": {"use": "cpus/xeon_platinum_8180"}}}
-CHIP = {
-    "components": {"cpu": {"use": "cpus/cortex_a72_x4"}, "imc": {"use": "imc/rram_wan_nature_2022"}},
-    "links": {"bus": {"use": "links/axi4_128b", "between": ["cpu", "imc"]}},
-}
 
 
 def leaves(result: Any) -> list[Any]:
@@ -45,7 +41,7 @@ def assert_equal(module: Any, *inputs: Any) -> ours.Compiled:
 @pytest.mark.parametrize("name", ["Convolutional", "Recurrent", "Encoder"])
 def test_networks_on_a_cpu_are_those_of_pytorch(name: str) -> None:
     torch.manual_seed(1)
-    compiled = assert_equal(getattr(modules, name)(), torch.randn(5, 64))
+    compiled = assert_equal(getattr(networks, name)(), torch.randn(5, 64))
     assert compiled.result.document["makespan_s"] > 0
 
 
@@ -62,40 +58,40 @@ def test_operators_of_a_family(name: str) -> None:
 
 
 def test_costs_are_exact_and_products_bear_their_names() -> None:
-    compiled = ours.compile(modules.Convolutional(), torch.randn(5, 64), system=CPU)
+    compiled = ours.compile(networks.Convolutional(), torch.randn(5, 64), system=CPU)
     graph = compiled._workload.graphs()[0]
     macs = {op.name: op.macs for op in graph.ops if op.macs}
-    assert macs == {"conv1": 5 * 64 * 8 * 9, "conv2": 5 * 16 * 16 * 72, "fc": 5 * 64 * 10}
+    assert macs == {"conv1": 5 * 64 * 16 * 9, "conv2": 5 * 16 * 32 * 144, "fc": 5 * 128 * 10}
     assert [op.activation for op in graph.ops if op.name.startswith("conv")] == ["Relu", "Relu"]
 
 
 def test_weights_of_a_recurrent_layer_are_stored_once() -> None:
-    compiled = ours.compile(modules.Recurrent(), torch.randn(2, 64), system=CPU)
+    compiled = ours.compile(networks.Recurrent(), torch.randn(2, 64), system=CPU)
     stored = {op.matrix.stored.name for op in compiled._workload.graphs()[0].ops if op.matrix and op.matrix.stored}
     assert stored == {"lstm.weight_ih_l0", "lstm.weight_hh_l0", "fc.weight"}
 
 
 def test_products_go_to_crossbars_and_the_deviation_is_told() -> None:
     torch.manual_seed(3)
-    module, x = modules.Encoder(), torch.randn(2, 64)
-    pin = {"embed": "imc", "encoder.*": "imc", "fc": "imc"}
-    compiled = ours.compile(module, x, system=CHIP, scheduler={"kind": "heft", "pin": pin}, seed=5)
+    module, x = networks.Encoder(), torch.randn(2, 64)
+    pin = networks.Encoder.pins
+    compiled = ours.compile(module, x, system=networks.SYSTEM, scheduler={"kind": "heft", "pin": pin}, seed=5)
     found = compiled(x)
     assert torch.equal(found, compiled(x))  # the same seed is the same chip, with the same noise
     assert compiled.result.document["assignments"]["encoder.layers.0.linear1"] == ["imc"]
     expected = module.eval()(x)
     assert compiled.deviation == pytest.approx(float((found - expected).norm() / expected.norm()), rel=1e-4)
     assert 0.001 < compiled.deviation < 1
-    other = ours.compile(module, x, system=CHIP, scheduler={"kind": "heft", "pin": pin}, seed=6)
+    other = ours.compile(module, x, system=networks.SYSTEM, scheduler={"kind": "heft", "pin": pin}, seed=6)
     assert not torch.equal(found, other(x))
-    ideal = ours.compile(module, x, system=CHIP, scheduler={"kind": "heft", "pin": pin}, numerics="ideal")
+    ideal = ours.compile(module, x, system=networks.SYSTEM, scheduler={"kind": "heft", "pin": pin}, numerics="ideal")
     ideal(x)
     assert ideal.deviation < compiled.deviation
 
 
 def test_systems_of_library_scenarios(tmp_path: Path) -> None:
     x = torch.rand(2, 64)
-    compiled = ours.compile(modules.Convolutional(), x, system="mnist_heterogeneous", seed=1)
+    compiled = ours.compile(networks.Convolutional(), x, system="mnist_heterogeneous", seed=1)
     found = compiled(x)
     again = hetsim.simulate(hetsim.load(compiled.save(tmp_path / "kept")))  # the same run, from files
     assert again.document["makespan_s"] == compiled.result.document["makespan_s"]
@@ -123,8 +119,9 @@ def refused(module: Any, *inputs: Any, **options: Any) -> str:
 
 def test_unknown_operators_are_named_all_at_once() -> None:
     told = refused(modules.Unknown(), torch.rand(3, 3))
-    assert "aten.sort.default" in told and "aten._fft_r2c.default" in told or "aten.erfinv.default" in told
-    assert "inner" in told  # the part of the module in which it stands
+    for operator in ("aten.sort.default", "aten.erfinv.default", "aten.kthvalue.default"):
+        assert f"operator {operator} is not known" in told
+    assert "(nodes: erfinv in inner)" in told  # the part of the module in which it stands
 
 
 def test_no_module() -> None:
@@ -165,5 +162,3 @@ def test_every_rule_is_of_an_operator_that_exists() -> None:
 
     unknown = [name for name in RULES if not hasattr(torch.ops.aten, name.partition(".")[0])]
     assert not unknown
-    assert len(RULES) > 100
-    assert np.all([callable(rule) for rule in RULES.values()])

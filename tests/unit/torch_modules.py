@@ -1,4 +1,4 @@
-"""Modules for the tests of `hetsim.torch`: three networks on 8 x 8 images, and a module for each family of operators."""
+"""Modules for the tests of `hetsim.torch`: one for each family of operators, and those that are refused."""
 
 from __future__ import annotations
 
@@ -7,44 +7,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
-
-
-class Convolutional(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
-        self.fc = nn.Linear(64, 10)
-
-    def forward(self, x: Any) -> Any:
-        x = functional.max_pool2d(self.conv1(x.reshape(-1, 1, 8, 8)).relu(), 2)
-        x = functional.max_pool2d(self.conv2(x).relu(), 2)
-        return self.fc(x.flatten(1))
-
-
-class Recurrent(nn.Module):
-    """Reads an image row by row."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lstm, self.fc = nn.LSTM(8, 32, batch_first=True), nn.Linear(32, 10)
-
-    def forward(self, x: Any) -> Any:
-        states, _ = self.lstm(x.reshape(-1, 8, 8))
-        return self.fc(states[:, -1])
-
-
-class Encoder(nn.Module):
-    """A transformer encoder whose tokens are the rows of an image."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed, self.place = nn.Linear(8, 32), nn.Parameter(torch.randn(8, 32) * 0.1)
-        layer = nn.TransformerEncoderLayer(32, 4, 64, dropout=0.1, batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.fc = nn.Linear(32, 10)
-
-    def forward(self, x: Any) -> Any:
-        return self.fc(self.encoder(self.embed(x.reshape(-1, 8, 8)) + self.place).mean(1))
 
 
 class Named(nn.Module):
