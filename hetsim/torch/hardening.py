@@ -177,8 +177,9 @@ def datasheet(device: str | Path | Mapping[str, Any]) -> MacroSheet | DeviceShee
     """The datasheet of a chip or of a device; InputError for anything else."""
     block = dict(device) if isinstance(device, Mapping) else {"use": str(device)}
     tree = filled(stripped(of(block, Source("device", Path()))), (Path(),))
-    kind, known = str(tree.plain().get("kind", "")), kinds()
-    form: type[BaseModel] | None = DeviceSheet if kind == "device" else known[kind].sheet_type if kind in known else None
+    kind = str(tree.plain().get("kind", ""))
+    forms: dict[str, type[BaseModel]] = {name: part.sheet_type for name, part in kinds().items()}
+    form = (forms | {"device": DeviceSheet}).get(kind)
     if form is None or not issubclass(form, MacroSheet | DeviceSheet):
         hint = "such as imc/rram_wan_nature_2022 or devices/rram_wan_nature_2022"
         raise InputError.of(f"{device!r} is no chip with crossbars and no device", hint)

@@ -139,8 +139,9 @@ def test_the_module_stays_and_a_seed_repeats() -> None:
 
 def test_layers_can_be_chosen_and_devices_changed() -> None:
     module = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
-    block = {"use": "imc/rram_yao_nature_2020", "override": {"device": {"use": "devices/stt_mram_nvmexplorer_hpca_2022"},
-             "weight_bits": 4, "slices": [1, 1, 1]}}  # fmt: skip
+    cells = {"use": "devices/stt_mram_nvmexplorer_hpca_2022"}
+    override = {"device": cells, "weight_bits": 4, "slices": [1, 1, 1]}
+    block = {"use": "imc/rram_yao_nature_2020", "override": override}
     noise = Noise(module, torch.rand(2, 4), device=block, layers=("1",))
     assert list(noise.stored) == ["1.weight"]
     weights = module[1].weight.detach().numpy()

@@ -39,7 +39,8 @@ class Moves(nn.Module):
         index = torch.tensor([2, 0, 3])
         return [
             x.view(2, -1), x.permute(2, 0, 3, 1), x.transpose(1, 2), x[:, 1], x[:, -1], x[:, 1:3], x[..., ::2],
-            x[:, :, -2:], x.unsqueeze(1), x[:1].squeeze(0), x[:1].expand(3, 4, 6, 6), x.repeat(1, 2, 1, 1), x.flip(1, 3),
+            x[:, :, -2:], x.unsqueeze(1), x[:1].squeeze(0), x[:1].expand(3, 4, 6, 6), x.repeat(1, 2, 1, 1),
+            x.flip(1, 3),
             torch.cat([x, x * 2], 1), torch.stack([x, x * 2], 1), list(x.split(3, 2)), list(x.chunk(2, 1)),
             list(x.unbind(1)), self.table((x.abs() * 3).long()), x.index_select(1, index), x[:, index],
             x.gather(1, torch.zeros(2, 1, 6, 6, dtype=torch.int64)), functional.pad(x, (1, 2, 0, 1), value=0.5),
@@ -65,7 +66,8 @@ class Reductions(nn.Module):
             x.sum(), x.sum(1), x.mean((2, 3), keepdim=True), x.mean(), x.amax(1), x.amin((1, 2)), x.prod(1),
             (x > 0).any(1), (x > 0).any(), (x > 0).sum(1), x.argmax(1), x.argmax(), x.argmin(1, keepdim=True),
             list(x.max(1)), list(x.min(2, keepdim=True)), x.max(), x.var(1), x.var((2, 3), correction=0), x.std(1),
-            x.softmax(1), x.log_softmax(-1), x.cumsum(2), list(x.topk(2, 1)), self.layer(x), self.plain(x), self.batch(x),
+            x.softmax(1), x.log_softmax(-1), x.cumsum(2), list(x.topk(2, 1)), self.layer(x), self.plain(x),
+            self.batch(x),
             self.bare(x), self.group(x), x.norm(dim=1),
         ]  # fmt: skip
 

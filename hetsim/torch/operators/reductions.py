@@ -140,7 +140,8 @@ RULES: Mapping[str, Rule] = {
     "amin": _reduction("ReduceMin"), "prod": _reduction("ReduceProd"), "any": _any,
     "argmax": _arg("ArgMax"), "argmin": _arg("ArgMin"),
     "max": _extreme("ReduceMax", "ArgMax"), "min": _extreme("ReduceMin", "ArgMin"),
-    "var": _variance, "linalg_vector_norm": _norm, "_softmax": _softmax("Softmax"), "_log_softmax": _softmax("LogSoftmax"),
+    "var": _variance, "linalg_vector_norm": _norm,
+    "_softmax": _softmax("Softmax"), "_log_softmax": _softmax("LogSoftmax"),
     "cumsum": _cumulative, "topk": _top, "native_layer_norm": _layer_norm, "native_group_norm": _group_norm,
     "_native_batch_norm_legit_no_training": _batch_norm,
 }  # fmt: skip
