@@ -61,7 +61,7 @@ class Recurrent(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lstm, self.fc = nn.LSTM(8, 48, batch_first=True), nn.Linear(48, 10)
+        self.lstm, self.fc = nn.LSTM(8, 64, batch_first=True), nn.Linear(64, 10)
 
     def forward(self, x: Any) -> Any:
         states, _ = self.lstm(x.reshape(-1, 8, 8))
@@ -76,8 +76,8 @@ class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embed, self.place = nn.Linear(8, 32), nn.Parameter(torch.randn(8, 32) * 0.1)
-        layer = nn.TransformerEncoderLayer(32, 4, 64, dropout=0.1, batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        layer = nn.TransformerEncoderLayer(32, 4, 64, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
         self.fc = nn.Linear(32, 10)
 
     def forward(self, x: Any) -> Any:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hetsim.torch.compiled import Compiled, compile
-    from hetsim.torch.hardening import harden
+    from hetsim.torch.hardening import Noise, harden
 
-__all__ = ["Compiled", "compile", "harden"]
+__all__ = ["Compiled", "Noise", "compile", "harden"]
 
-_HOMES = {"Compiled": "compiled", "compile": "compiled", "harden": "hardening"}
+_HOMES = {"Compiled": "compiled", "Noise": "hardening", "compile": "compiled", "harden": "hardening"}
 
 
 def __getattr__(name: str) -> Any:
