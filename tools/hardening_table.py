@@ -35,7 +35,7 @@ SYSTEM = {
     "links": {"bus": {"use": "links/axi4_128b", "between": ["cpu", "imc"]}},
 }
 CHIPS = range(5)
-TRAINING, HARDENING, RATE = 40, 60, 2e-3  # epochs, epochs, learning rate
+TRAINING, HARDENING, RATE = 60, 80, 2e-3  # epochs, epochs, learning rate
 
 
 class Convolutional(nn.Module):
