@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from hetsim.errors import InputError
 
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
     from hetsim.engine.run import Progress
     from hetsim.result import Result
     from hetsim.scenario import Scenario
+    from hetsim.workload import Workload
 
-__all__ = ["explain", "simulate"]
+__all__ = ["answered", "explain", "simulate"]
 
 
 def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
@@ -45,6 +47,22 @@ def simulate(scenario: Scenario, *, progress: Progress | None = None) -> Result:
         first["resolved"] = scenario.resolved()
     first["simulator"]["wall_s"] = time.perf_counter() - started
     return Result(first, trace)
+
+
+def answered(scenario: Scenario, workload: Workload) -> tuple[Result, Mapping[int, Any]]:
+    """Run a scenario once, with a workload of the caller's; return the result and each request's answer."""
+    from hetsim.engine.summary import document
+    from hetsim.engine.trials import prepared
+    from hetsim.formats import one_blas_thread
+    from hetsim.result import Result
+
+    started = time.perf_counter()
+    with one_blas_thread():
+        run = prepared(scenario, workload=workload)
+        run.go()
+        found = document(run, 0.0)
+    found["simulator"]["wall_s"] = time.perf_counter() - started
+    return Result(found, run.meter.trace), run.answers
 
 
 def explain(scenario: Scenario, op: str) -> list[dict[str, object]]:

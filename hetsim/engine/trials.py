@@ -18,9 +18,9 @@ from hetsim.schedulers.trials import Places, Sample
 from hetsim.workload import Graph, Op, Workload
 
 
-def prepared(scenario: Scenario, progress: Progress | None = None) -> Run:
-    """A run of a scenario, with all tried that its policy wants to try before it."""
-    workload, scheduler = scenario.build_workload(), scenario.build_scheduler()
+def prepared(scenario: Scenario, progress: Progress | None = None, workload: Workload | None = None) -> Run:
+    """A run of a scenario, with all tried that its policy wants to try before it; ``workload`` in place of its own."""
+    workload, scheduler = workload or scenario.build_workload(), scenario.build_scheduler()
     scenario.check(workload)
     changed = scenario
     if scheduler.prepares:

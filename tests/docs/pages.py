@@ -4,6 +4,7 @@
 - ```` ```bash ````: every line is a command. ```` ```console ````: lines after ``$`` are commands, what
   follows them is the output, which is compared (numbers within 1 %, a line ``…`` stands for anything).
 - ```` ```python ```` without a title: a script of its own.
+- ``<!-- needs: PACKAGE -->`` on the first line: the page is run where the package can be imported.
 - ``<!-- not run: why -->`` before a block leaves it out, ``<!-- exits 2 -->`` says how its commands end.
 
 A page's ``pyproject.toml`` with entry points counts as installed from then on.
@@ -70,6 +71,12 @@ def blocks(page: Path) -> Iterator[Block]:
             fence["title"] or "", said.get("reason") or "", int(said.get("status") or 0),
         )  # fmt: skip
         note = None
+
+
+def needs(page: Path) -> list[str]:
+    """The packages without which a page is not run."""
+    first = page.read_text(encoding="utf-8").partition("\n")[0]
+    return re.findall(r"<!-- needs: (\w+) -->", first)
 
 
 def commands(block: Block) -> Iterator[tuple[str, list[str]]]:

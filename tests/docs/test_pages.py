@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, Session, blocks, compare
+from tests.docs.pages import PAGES, ROOT, Session, blocks, compare, needs
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_page_runs(page: Path, tmp_path: Path) -> None:
+    for package in needs(page):
+        pytest.importorskip(package, reason=f"{page.name} needs {package}")
     session = Session(tmp_path)
     for block in blocks(page):
         session.run(block)
