@@ -20,7 +20,7 @@ from pydantic import (
 
 from hetsim import rules
 from hetsim.diagnosis import problems
-from hetsim.document import Node, Source, of
+from hetsim.document import Node, Source, of, shared
 from hetsim.errors import InputError, Problem
 from hetsim.hardware.component import kinds
 from hetsim.hardware.link import link_kinds
@@ -175,7 +175,7 @@ class Scenario(_Form):
 
     def resolved(self) -> dict[str, Any]:
         """Plain JSON data, every default and datasheet filled in: `load` makes the same scenario of it."""
-        return self.model_dump(mode="json", by_alias=True)
+        return self.model_dump(mode="json", by_alias=True, context={})
 
     def points(self) -> list[tuple[dict[str, Any], Self]]:
         """Every point of the sweep: what is set, and the scenario without axes; the last axis is fastest."""
@@ -220,7 +220,7 @@ class Scenario(_Form):
         """The scenario that a resolved tree describes."""
         tree = with_times(tree)
         try:
-            scenario = cls.model_validate(tree.plain())
+            scenario = cls.model_validate(shared(tree), context={})
         except ValidationError as error:
             raise InputError(problems(error, tree, cls)) from None
         scenario._tree, scenario._name = tree, name
