@@ -12,7 +12,7 @@ from dataclasses import replace
 from operator import is_
 from pathlib import Path
 
-from hetsim.document import Key, Node, Source, dotted, read
+from hetsim.document import Key, Node, Scalar, Source, dotted, read
 from hetsim.errors import InputError, Problem, closest, did_you_mean
 from hetsim.rows import is_csv, rows
 from hetsim.units import is_quantity
@@ -87,9 +87,14 @@ def _stripped(node: Node, bare: Callable[[Node], Node]) -> Node:
 
 def _with(node: Node, children: dict[str, Node] | list[Node]) -> Node:
     """The node with other children; the node itself where they are the same, since most of a tree stays."""
-    old, new = (list(c.values()) if isinstance(c, dict) else c for c in (node.value, children))
-    same = isinstance(old, list) and len(old) == len(new) and all(map(is_, old, new))
-    return node if same else replace(node, value=children)
+    old, new = _values(node.value), _values(children)
+    return node if len(old) == len(new) and all(map(is_, old, new)) else replace(node, value=children)
+
+
+def _values(children: Scalar | dict[str, Node] | list[Node]) -> list[Node]:
+    if isinstance(children, dict):
+        return list(children.values())
+    return children if isinstance(children, list) else []
 
 
 def unsourced(node: Node) -> Iterator[Problem]:
