@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
+from hetsim.engine.calendar import Calendar
 from hetsim.engine.clock import Clock
 from hetsim.engine.faults import early, failed, listed, nonsense, stalled
 from hetsim.engine.job import DONE, HOST, STARTED, WAITING, Job
@@ -46,6 +47,7 @@ class Dispatcher:
         self._ports = {
             name: Port(name, rate, clock) for c in system.components.values() for name, rate in c.ports().items()
         }
+        self._lanes: dict[str, Calendar] = {}
         self._resident = dict(outlook.planned)
         self.jobs: dict[int, Job] = {}
         self._late = False
@@ -197,10 +199,11 @@ class Dispatcher:
         if recipe.ports:
             self._clock.alarm(setup, self._serve, (job, i))
             return
-        if fed is None:
+        if fed is None and not recipe.crossings:
             end = now + setup + recipe.length
         else:
-            job.progress[i] = progress = paced(recipe, now + setup, fed)
+            lanes = [self._lane(name) for name in recipe.crossings]
+            job.progress[i] = progress = paced(recipe, now + setup, fed, now, lanes)
             end = progress[-1]
         job.ends[i] = end
         self._outlook.started(recipe, end)
@@ -209,6 +212,12 @@ class Dispatcher:
             for _, reader in job.shape.readers[i]:
                 if reader != HOST and job.placed[reader] is not None and streams(job, i, reader):
                     self._arrived(job, reader, now)
+
+    def _lane(self, name: str) -> Calendar:
+        """The calendar of a lane within a component."""
+        if name not in self._lanes:
+            self._lanes[name] = Calendar()
+        return self._lanes[name]
 
     def _serve(self, event: Any) -> None:
         """Setup is over: be served by every port side by side, and by the op's own pipeline."""

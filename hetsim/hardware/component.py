@@ -80,6 +80,8 @@ class Plan:
     ``fill``, then one every ``interval``. ``demands`` are amounts asked of shared-rate ports (``gpu.memory``,
     in bytes or operations), served side by side from the end of setup on; the op ends when the pipeline and
     every demand are done. ``streams`` says that its chunks may be passed on, and taken in, one by one.
+    ``crossings`` are the lanes within the component that its chunks cross, which other ops may cross too, with the
+    seconds that all of them take there; the first chunk's are part of ``fill``.
     ``output_bytes`` has an entry for each output, in this component's format. ``after`` is the residency that
     the op leaves behind when it stores something new; ``deployment`` what was stored for it before t = 0.
     """
@@ -95,6 +97,7 @@ class Plan:
     streams: bool = False
     after: Residency | None = None
     deployment: Deployment | None = None
+    crossings: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.chunks < 1 or min(self.setup, self.fill, self.interval) < 0:

@@ -102,6 +102,6 @@ def test_ten_thousand_tiles(made: Any, tmp_path: Path, capsys: pytest.CaptureFix
     with capsys.disabled():
         parsed, read, built, ran = spent
         print(
-            f"\n{made.__name__}: read {read:.2f} s (libyaml {parsed:.2f} s), build {built:.2f} s (aim 2), run {ran:.2f} s (aim 10);"
-            f" sorting takes {base:.2f} s; {run.meter.trace.seconds * 1e3:.3g} ms simulated"
+            f"\n{made.__name__}: read {read:.2f} s (libyaml {parsed:.2f} s), build {built:.2f} s (aim 2),"
+            f" run {ran:.2f} s (aim 10); sorting takes {base:.2f} s; {run.meter.trace.seconds * 1e3:.3g} ms simulated"
         )
