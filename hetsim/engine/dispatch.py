@@ -17,9 +17,11 @@ from hetsim.engine.outlook import Outlook
 from hetsim.engine.ports import Port
 from hetsim.engine.queues import Queues
 from hetsim.engine.recipe import Recipe
+from hetsim.engine.stores import Stores
 from hetsim.engine.stream import arrivals, paced
 from hetsim.schedulers.scheduler import Decision, Scheduler, View
 from hetsim.system import System
+from hetsim.workload import Graph
 
 
 def streams(job: Job, producer: int, consumer: int) -> bool:
@@ -31,16 +33,21 @@ def streams(job: Job, producer: int, consumer: int) -> bool:
 class Dispatcher:
     """Places ops as the scheduler says, moves tensors, queues for resources, and starts and ends ops.
 
-    ``finished(job)`` is called when all ops of a job are done and its outputs are back at the host.
+    ``finished(job)`` is called when all ops of a job are done and its outputs are back at the host. Of ``graphs`` at
+    most ``flights`` are under way at a time, which tells what memories may get full.
     """
 
     def __init__(
         self, clock: Clock, system: System, scheduler: Scheduler[Any], outlook: Outlook, roads: Roads,
-        meter: Meter, numbers: Numbers | None, finished: Callable[[Job], None],
+        meter: Meter, numbers: Numbers | None, finished: Callable[[Job], None], graphs: Iterable[Graph] = (),
+        flights: int = 1,
     ) -> None:  # fmt: skip
         self._clock, self._system, self._scheduler, self._finished = clock, system, scheduler, finished
         self._outlook, self._meter, self._numbers = outlook, meter, numbers
         self._mover = Mover(clock, roads, meter, self._arrived)
+        self.stores = Stores(system, graphs, flights, self._mover)
+        if self.stores.of:
+            self._mover.stores = self.stores
         self._view = cast(View, outlook)  # whose jobs are the engine's own
         self._host = system.host
         self._queues = Queues(outlook.capacity, self._granted)
@@ -126,6 +133,7 @@ class Dispatcher:
             else:
                 missing += status[p] == WAITING or not streams(job, p, i)
                 continue
+            source = self.stores.source(job, t, source)
             if source != offer.component and not self._mover.send(job, t, source, offer.component, size, i):
                 missing += 1
         now = self._outlook.now
@@ -174,8 +182,14 @@ class Dispatcher:
         fed = arrivals(job, i) if recipe.streams else None
         if fed is not None and fed[0] > now:
             self._clock.alarm(fed[0] - now, self._begin, (job, i, fed))
+        elif recipe.component in self.stores.of:
+            self.stores.enter(job, i, self._entered)
         else:
             self._start(job, i, fed, now)
+
+    def _entered(self, payload: tuple[Job, int]) -> None:
+        """All that the op works on is in its memory."""
+        self._start(*payload, None, self._clock.now)
 
     # --- running ---
 
@@ -253,6 +267,8 @@ class Dispatcher:
         if self._numbers is not None:
             self._numbers.read(job, i)
         self._push(job, i, now)
+        if self.stores.of:
+            self.stores.leave(job, i)
         self._queues.release(recipe.places, now)
         if self._late:
             for name in recipe.holds:
@@ -284,6 +300,8 @@ class Dispatcher:
 
     def _complete(self, job: Job) -> None:
         del self.jobs[job.run]
+        if self.stores.of:
+            self.stores.complete(job)
         self._finished(job)
 
     def running(self) -> list[tuple[int, int]]:

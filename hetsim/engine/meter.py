@@ -45,11 +45,11 @@ class Meter:
         edges = tuple((p, i) for i, producers in enumerate(graph.producers) for p in producers)
         self.trace.graphs.append(GraphShape(graph.name, tuple(op.name for op in graph.ops), edges))
 
-    def transfer(self, job: Job, tensor: int, hop: Hop, asked: int, start: int, end: int) -> None:
-        """A tensor crosses a link."""
+    def transfer(self, job: Job, tensor: int | str, hop: Hop, asked: int, start: int, end: int) -> None:
+        """A tensor crosses a link, or other bytes by their name."""
         hop.crossed += 1
         job.joules += hop.joules
-        name = job.shape.tensors[tensor].name
+        name = tensor if isinstance(tensor, str) else job.shape.tensors[tensor].name
         number = self._tensors.get(name)
         if number is None:
             number = self._tensors[name] = len(self._tensors)

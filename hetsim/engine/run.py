@@ -56,7 +56,7 @@ class Run:
         self.scheduler = scheduler or scenario.build_scheduler()
         self.dispatcher = Dispatcher(
             self.clock, self.system, self.scheduler, self.outlook, self.roads, self.meter,
-            self.numbers, self._finished,
+            self.numbers, self._finished, self.workload.graphs(), self._flights(),
         )  # fmt: skip
         self.answers: dict[int, Any] = {}
         self.dropped, self.asked, self.done = 0, 0, 0
@@ -92,6 +92,12 @@ class Run:
     def graphs(self) -> Sequence[Graph]:
         """The graphs that were run, in order of first appearance."""
         return [shape.graph for shape in self._shapes.values()]
+
+    def _flights(self) -> int:
+        """How many requests may be under way at a time."""
+        traffic = self.scenario.traffic
+        bounds = (getattr(traffic, "concurrency", None), traffic.queue, self.total)
+        return min([bound for bound in bounds if bound is not None])
 
     # --- requests ---
 

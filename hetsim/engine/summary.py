@@ -132,6 +132,7 @@ def metrics(run: Run) -> dict[str, float]:
         for name, component in run.system.components.items():
             report: Mapping[str, float] = component.report(run.numbers.states[name], run.meter.trace.seconds)
             out.update({f"{name}.{metric}": value for metric, value in report.items()})
+    out.update(run.dispatcher.stores.report())
     out.update({f"scheduler.{metric}": value for metric, value in run.scheduler.report().items()})
     return {name: float(value) for name, value in out.items()}
 

@@ -63,6 +63,16 @@ class Residency:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """A memory of ``size`` bytes in which a component's data lie, by its ``name``; what has no room goes to the
+    component ``spill``, or without one is an error."""
+
+    name: str
+    size: float
+    spill: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """What it took to store weights before t = 0, reported apart from the run."""
 
@@ -205,6 +215,14 @@ class Component(ABC, Generic[S]):
     def ports(self) -> Mapping[str, float]:
         """Shared-rate ports and their rates, in the unit of the demands per second."""
         return {}
+
+    def room(self) -> Room | None:
+        """The memory that holds what its ops read and write, if it has a bound."""
+        return None
+
+    def footprint(self, tensor: Tensor) -> int:
+        """Bytes that a tensor takes there."""
+        return tensor.nbytes
 
     def residency(self) -> Residency:
         """What is stored before anything was placed."""
