@@ -17,6 +17,7 @@ from hetsim.engine.outlook import Outlook
 from hetsim.engine.ports import Port
 from hetsim.engine.queues import Queues
 from hetsim.engine.recipe import Recipe
+from hetsim.engine.rests import Rest
 from hetsim.engine.stores import Stores
 from hetsim.engine.stream import arrivals, paced
 from hetsim.schedulers.scheduler import Decision, Scheduler, View
@@ -45,6 +46,7 @@ class Dispatcher:
         self._clock, self._system, self._scheduler, self._finished = clock, system, scheduler, finished
         self._outlook, self._meter, self._numbers = outlook, meter, numbers
         self._mover = Mover(clock, roads, meter, self._arrived)
+        self.rests = {name: Rest(s) for name, c in system.components.items() if (s := c.sleep()) is not None}
         self.stores = Stores(system, graphs, flights, self._mover)
         if self.stores.of:
             self._mover.stores = self.stores
@@ -207,6 +209,8 @@ class Dispatcher:
             setup = self._numbers.compute(job, i, now)
         elif recipe.plan.deployment is not None:
             self._meter.deployed.append(recipe.plan.deployment)
+        if recipe.component in self.rests:
+            setup += self.rests[recipe.component].begin(now)
         job.status[i], job.starts[i] = STARTED, now
         if job.start < 0:
             job.start = now
@@ -267,6 +271,8 @@ class Dispatcher:
         if self._numbers is not None:
             self._numbers.read(job, i)
         self._push(job, i, now)
+        if recipe.component in self.rests:
+            self.rests[recipe.component].end(now)
         if self.stores.of:
             self.stores.leave(job, i)
         self._queues.release(recipe.places, now)

@@ -100,10 +100,14 @@ class Meter:
         """A graph run is over."""
         self._calls += _CALL(job.run, job.request, job.call, job.shape.number, max(job.start, 0), now, job.joules)
 
-    def close(self, recipes: Iterable[Recipe], roads: Roads, end: int, running: Iterable[tuple[int, int]]) -> None:
+    def close(
+        self, recipes: Iterable[Recipe], roads: Roads, end: int, running: Iterable[tuple[int, int]],
+        saved: Mapping[str, float],
+    ) -> None:  # fmt: skip
         """Add everything up at the end of the run: runs x energy of every recipe and hop, static power x time.
 
-        ``running`` are the component and start of ops that have not ended.
+        ``running`` are the component and start of ops that have not ended, ``saved`` the joules of static power that
+        components did not draw asleep.
         """
         parts: dict[tuple[str, str], list[float]] = {}
         for recipe in recipes:
@@ -121,7 +125,9 @@ class Meter:
         self._spans, self._hops, self._calls = bytearray(), bytearray(), bytearray()
         everything: list[Any] = [*self._system.components.values(), *self._system.links.values()]
         for part in everything:
-            parts.setdefault((part.name, "static"), []).append(part.static_power() * self.trace.seconds)
+            parts.setdefault((part.name, "static"), []).append(
+                part.static_power() * self.trace.seconds - saved.get(part.name, 0.0)
+            )
         self.trace.energy = {place: total for place, p in sorted(parts.items()) if (total := fsum(p))}
         self._add_busy(running)
 

@@ -86,7 +86,8 @@ class Run:
             raise RunError(f"the run stalls at {self.clock.now} ps:\n{self.dispatcher.stalled()}")
         ends = self.meter.trace.requests["end"]
         end = self.clock.now if waiting else max(ends, default=0)
-        self.meter.close((r for _, r in self.outlook.recipes()), self.roads, end, self.dispatcher.running())
+        saved = {name: rest.joules(end) for name, rest in self.dispatcher.rests.items()}
+        self.meter.close((r for _, r in self.outlook.recipes()), self.roads, end, self.dispatcher.running(), saved)
 
     @property
     def graphs(self) -> Sequence[Graph]:

@@ -73,6 +73,16 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
+class Sleep:
+    """A component that was idle for ``after`` seconds sleeps: it draws ``saved`` watts less than its static power, and
+    takes ``wake`` seconds to begin an op."""
+
+    after: float
+    wake: float
+    saved: float
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """What it took to store weights before t = 0, reported apart from the run."""
 
@@ -235,6 +245,10 @@ class Component(ABC, Generic[S]):
     def static_power(self) -> float:
         """Power drawn whether it works or not, in watts."""
         return self.sheet.static_power
+
+    def sleep(self) -> Sleep | None:
+        """When it sleeps and how it wakes, if it does."""
+        return None
 
     def peaks(self) -> Mapping[str, float]:
         """Datasheet peaks from a full array: ``peak_ops_per_s``, ``peak_ops_per_J``, ``peak_power_W`` where known."""

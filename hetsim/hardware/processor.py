@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hetsim.hardware.caches import Served, served
 from hetsim.hardware.clock import sustained
-from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Room, Sheet, Step, register
+from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Room, Sheet, Sleep, Step, register
 from hetsim.hardware.memory import Attached
 from hetsim.hardware.precision import BITS, computed, is_double
 from hetsim.hardware.processor_sheet import Precision, ProcessorSheet, RooflineSheet
@@ -94,6 +94,10 @@ class Processor(Component[P]):
 
     def static_power(self) -> float:
         return self.sheet.static_power + self.memory.standby
+
+    def sleep(self) -> Sleep | None:
+        state = self.sheet.sleep
+        return None if state is None else Sleep(state.after, state.wake, self.sheet.static_power - state.power)
 
     def peaks(self) -> Mapping[str, float]:
         sheet = self.sheet
