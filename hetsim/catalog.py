@@ -7,11 +7,12 @@ and in the library that ships with hetsim.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import is_
 from pathlib import Path
 
-from hetsim.document import Key, Node, Source, dotted, read
+from hetsim.document import Key, Node, Scalar, Source, dotted, read
 from hetsim.errors import InputError, Problem, closest, did_you_mean
 from hetsim.rows import is_csv, rows
 from hetsim.units import is_quantity
@@ -60,15 +61,40 @@ def locate(name: str, shelves: Sequence[str] = SHELVES, beside: Sequence[Path] =
 
 def stripped(node: Node) -> Node:
     """The tree with each datum ``{value: …, source: …}`` replaced by its value, which keeps the facts."""
+    known: dict[int, Node] = {}  # a node may stand in a tree several times
+
+    def bare(node: Node) -> Node:
+        if not isinstance(node.value, dict | list):
+            return node
+        if id(node) not in known:
+            known[id(node)] = _stripped(node, bare)
+        return known[id(node)]
+
+    return bare(node)
+
+
+def _stripped(node: Node, bare: Callable[[Node], Node]) -> Node:
+    """One mapping or list with its children made ``bare``."""
     if isinstance(node.value, list):
-        return replace(node, value=[stripped(child) for child in node.value])
-    if not isinstance(node.value, dict):
-        return node
-    children = {key: stripped(child) for key, child in node.value.items()}
+        return _with(node, [bare(child) for child in node.value])
+    assert isinstance(node.value, dict)
+    children = {key: bare(child) for key, child in node.value.items()}
     if "value" in children and children.keys() <= _DATUM:
         facts = {key: str(child.plain()) for key, child in children.items() if key != "value"}
         return replace(children["value"], line=node.line, facts=facts)
-    return replace(node, value=children)
+    return _with(node, children)
+
+
+def _with(node: Node, children: dict[str, Node] | list[Node]) -> Node:
+    """The node with other children; the node itself where they are the same, since most of a tree stays."""
+    old, new = _values(node.value), _values(children)
+    return node if len(old) == len(new) and all(map(is_, old, new)) else replace(node, value=children)
+
+
+def _values(children: Scalar | dict[str, Node] | list[Node]) -> list[Node]:
+    if isinstance(children, dict):
+        return list(children.values())
+    return children if isinstance(children, list) else []
 
 
 def unsourced(node: Node) -> Iterator[Problem]:
@@ -127,20 +153,28 @@ class _Filler:
     def __init__(self, beside: tuple[Path, ...]) -> None:
         self.beside, self.problems = beside, list[Problem]()
         self._sheets: dict[Path, Node] = {}
+        self._files: dict[tuple[str, Source], tuple[Path, Path]] = {}
+        self._filled: dict[int, tuple[Node, Node]] = {}  # kept with what it was made of, whose id is the key
 
     def fill(self, node: Node, path: tuple[Key, ...], chain: tuple[Path, ...]) -> Node:
-        """``chain`` holds the files whose ``use`` led here."""
+        """``chain`` holds the files whose ``use`` led here. A node that stands in the tree several times is filled
+        once."""
         if isinstance(node.value, list):
-            children = [self.fill(child, (*path, i), chain) for i, child in enumerate(node.value)]
-            return replace(node, value=children)
+            return _with(node, [self.fill(child, (*path, i), chain) for i, child in enumerate(node.value)])
         if not isinstance(node.value, dict):
             return node
+        if id(node) not in self._filled:
+            self._filled[id(node)] = node, self._mapping(node, path, chain)
+        return self._filled[id(node)][1]
+
+    def _mapping(self, node: Node, path: tuple[Key, ...], chain: tuple[Path, ...]) -> Node:
+        assert isinstance(node.value, dict)
         own = {key: self.fill(child, (*path, key), chain) for key, child in node.value.items() if key != "use"}
         if "table" in own and is_csv(own["table"].value):
             own["table"] = self.table(own["table"], (*path, "table"))
         used = node.value.get("use")
         if used is None:
-            return replace(node, value=own)
+            return _with(node, own)
         over = own.pop("override", Node({}, node.source, node.line))
         try:
             base = self.sheet(used, chain)
@@ -167,9 +201,11 @@ class _Filler:
         """The filled datasheet that a ``use`` names."""
         if not isinstance(used.value, str):
             raise InputError.of(f"use must name a file, found {used.plain()!r}", "such as gpus/t4")
-        near = (used.source.folder,) if used.source.folder else ()
-        file = locate(used.value, SHELVES[:2], [*near, *self.beside])
-        key = file.resolve()
+        if (used.value, used.source) not in self._files:
+            near = (used.source.folder,) if used.source.folder else ()
+            file = locate(used.value, SHELVES[:2], [*near, *self.beside])
+            self._files[used.value, used.source] = file, file.resolve()
+        file, key = self._files[used.value, used.source]
         if key in chain:
             loop = " -> ".join(path.stem for path in (*chain[chain.index(key) :], key))
             raise InputError.of(f"use leads back to itself: {loop}")

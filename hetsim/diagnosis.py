@@ -33,8 +33,12 @@ _EXPECTED = {
 def problems(error: ValidationError, tree: Node, model: type[BaseModel]) -> list[Problem]:
     """Every problem of a validation, one a place, in the order of the file."""
     found: dict[str, Problem] = {}
+    told: dict[tuple[int, str, Key], tuple[Key, ...]] = {}
     for detail in error.errors(include_url=False):
         path, node = _place(tree, detail)
+        missing = detail["loc"][-1] if detail["type"] == "missing" else ""
+        if told.setdefault((id(node), detail["msg"], missing), path) != path:
+            continue  # one node stands in the tree for many equal components: once is enough
         message, hint = _words(detail, node, model, tree, path)
         key = dotted(path)
         if key in found:

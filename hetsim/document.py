@@ -121,14 +121,46 @@ def dotted(path: Sequence[Key]) -> str:
 
 
 def of(data: Any, source: Source) -> Node:
-    """Return the tree of plain Python data."""
-    if isinstance(data, Mapping):
-        return Node({str(key): of(value, source) for key, value in data.items()}, source)
-    if isinstance(data, list | tuple):
-        return Node([of(value, source) for value in data], source)
-    if data is None or isinstance(data, str | int | float | bool):
-        return Node(data, source)
-    raise InputError.of(f"{type(data).__name__} is not plain data: {data!r}"[:200])
+    """Return the tree of plain Python data; a mapping that stands in it several times is one node."""
+    known: dict[int, Node] = {}
+
+    def node(data: Any) -> Node:
+        if isinstance(data, Mapping):
+            if id(data) not in known:
+                known[id(data)] = Node({str(key): node(value) for key, value in data.items()}, source)
+            return known[id(data)]
+        if isinstance(data, list | tuple):
+            return Node([node(value) for value in data], source)
+        if data is None or isinstance(data, str | int | float | bool):
+            return Node(data, source)
+        raise InputError.of(f"{type(data).__name__} is not plain data: {data!r}"[:200])
+
+    return node(data)
+
+
+def shared(tree: Node) -> Any:
+    """The tree as plain data in which equal mappings and lists are one object, so that each is read once."""
+    seen: dict[int, Any] = {}  # a node may stand in a tree several times
+    known: dict[Any, Any] = {}
+
+    def mark(data: Any) -> Any:
+        return id(data) if isinstance(data, dict | list) else (type(data), data)
+
+    def plain(node: Node) -> Any:
+        value = node.value
+        if not isinstance(value, dict | list):
+            return value
+        if id(node) not in seen:
+            if isinstance(value, dict):
+                data: Any = {key: plain(child) for key, child in value.items()}
+                key: Any = tuple([(key, mark(child)) for key, child in data.items()])
+            else:
+                data = [plain(child) for child in value]
+                key = tuple([mark(child) for child in data])
+            seen[id(node)] = known.setdefault((type(value), key), data)
+        return seen[id(node)]
+
+    return plain(tree)
 
 
 def read(path: Path) -> tuple[Node, bytes]:

@@ -9,7 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializationInfo,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from hetsim.errors import did_you_mean
@@ -57,6 +64,17 @@ class Registered:
         sheet: type[BaseModel] | None = known[kind].sheet_type if kind in known else None
         return sheet
 
+    def once(self, block: Any, info: ValidationInfo) -> BaseModel | None:
+        """`read`, but a block that stands in the data several times is read once: the context, if there is one,
+        keeps what was read by the block's identity."""
+        if not isinstance(info.context, dict) or not isinstance(block, Mapping):
+            return self.read(block)
+        place = (self.noun, id(block))
+        if place not in info.context:
+            info.context[place] = self.read(block)
+        sheet: BaseModel | None = info.context[place]
+        return sheet
+
     def read(self, block: Any) -> BaseModel | None:
         """A block of plain data to its validated sheet."""
         if isinstance(block, BaseModel) or (block is None and self.optional):
@@ -70,6 +88,15 @@ class Registered:
             block = {"kind": self.default, **block}
         return sheet.model_validate(block)
 
+    def dump(self, sheet: BaseModel | None, info: SerializationInfo) -> dict[str, Any] | None:
+        """The sheet as data; one that is dumped several times is one object where there is a context."""
+        if sheet is None or not isinstance(info.context, dict):
+            return sheet and sheet.model_dump(mode=info.mode)
+        if id(sheet) not in info.context:
+            info.context[id(sheet)] = sheet.model_dump(mode=info.mode)
+        data: dict[str, Any] = info.context[id(sheet)]
+        return data
+
     def _unknown(self, block: Block) -> ValidationError:
         known = self.table()
         key, kind = self.find(block, known)
@@ -82,11 +109,8 @@ class Registered:
         return ValidationError.from_exception_data(self.noun, [InitErrorDetails(type=error, loc=place, input=block)])
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.read,
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda sheet, info: sheet and sheet.model_dump(mode=info.mode), info_arg=True
-            ),
+        return core_schema.with_info_plain_validator_function(
+            self.once, serialization=core_schema.plain_serializer_function_ser_schema(self.dump, info_arg=True)
         )
 
     def __get_pydantic_json_schema__(

@@ -49,10 +49,14 @@ def links_join_components(scenario: Scenario) -> Iterator[Problem]:
 
 
 def memories_exist(scenario: Scenario) -> Iterator[Problem]:
-    """A memory that a datasheet names is a component."""
+    """A memory that a datasheet names is a component, and so is what a memory spills to."""
     parts = scenario.parts.components
     for name, sheet in parts.items():
         memory = getattr(sheet, "memory", None)
+        spill = getattr(sheet, "spill", None) or getattr(memory, "spill", None)
+        if isinstance(spill, str) and spill not in parts:
+            path = f"{_PARTS}.{name}.spill" if hasattr(sheet, "spill") else f"{_PARTS}.{name}.memory.spill"
+            yield Problem(f"{name!r} spills to {spill!r}, which is no component", did_you_mean(spill, parts), path=path)
         if isinstance(memory, str) and memory not in parts:
             what = f"{name!r} has its memory in {memory!r}, which is no component"
             yield Problem(what, did_you_mean(memory, parts), path=f"{_PARTS}.{name}.memory")

@@ -22,8 +22,9 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from hetsim import rules
+from hetsim.counted import expanded, folded
 from hetsim.diagnosis import problems
-from hetsim.document import Node, Source, of
+from hetsim.document import Node, Source, of, shared
 from hetsim.errors import InputError, Problem
 from hetsim.hardware.component import kinds
 from hetsim.hardware.link import link_kinds
@@ -130,6 +131,7 @@ class Scenario(_Form):
         return block
 
     _tree: Node = PrivateAttr(default_factory=lambda: Node({}, Source("scenario", Path())))
+    _whole: Node = PrivateAttr(default_factory=lambda: Node({}, Source("scenario", Path())))  # every part on its own
     _name: str = PrivateAttr(default="scenario")
 
     # --- what the engine runs ---
@@ -204,7 +206,8 @@ class Scenario(_Form):
     def with_seed(self, seed: int) -> Self:
         """The same question with another seed."""
         other = self.model_copy(update={"seed": seed})
-        other._tree = self._tree.put(("seed",), of(seed, self._tree.source))
+        seeded = of(seed, self._tree.source)
+        other._tree, other._whole = self._tree.put(("seed",), seeded), self._whole.put(("seed",), seeded)
         return other
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
@@ -218,7 +221,7 @@ class Scenario(_Form):
 
     def resolved(self) -> dict[str, Any]:
         """Plain JSON data, every default and datasheet filled in: `load` makes the same scenario of it."""
-        return self.model_dump(mode="json", by_alias=True)
+        return folded(self.model_dump(mode="json", by_alias=True, context={}), self._tree)
 
     def points(self) -> list[tuple[dict[str, Any], Self]]:
         """Every point of the sweep: what is set, and the scenario without axes; the last axis is fastest."""
@@ -264,11 +267,12 @@ class Scenario(_Form):
     def _of(cls, tree: Node, name: str) -> Self:
         """The scenario that a resolved tree describes."""
         tree = with_times(tree)
+        whole = expanded(tree)
         try:
-            scenario = cls.model_validate(tree.plain())
+            scenario = cls.model_validate(shared(whole), context={})
         except ValidationError as error:
-            raise InputError(problems(error, tree, cls)) from None
-        scenario._tree, scenario._name = tree, name
+            raise InputError(problems(error, whole, cls)) from None
+        scenario._tree, scenario._whole, scenario._name = tree, whole, name
         scenario._refuse(problem for rule in rules.FORM for problem in rule(scenario))
         return scenario
 
@@ -279,7 +283,7 @@ class Scenario(_Form):
 
     def _placed(self, problem: Problem, path: str) -> Problem:
         path = problem.path or path
-        node = self._tree.place(path.split("."))
+        node = self._whole.place(path.split("."))
         return problem.at(node.source.file, node.line, path)
 
     @contextmanager

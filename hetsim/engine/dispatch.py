@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
+from hetsim.engine.calendar import Calendar
 from hetsim.engine.clock import Clock
 from hetsim.engine.faults import early, failed, listed, nonsense, stalled
 from hetsim.engine.job import DONE, HOST, STARTED, WAITING, Job
@@ -16,9 +17,12 @@ from hetsim.engine.outlook import Outlook
 from hetsim.engine.ports import Port
 from hetsim.engine.queues import Queues
 from hetsim.engine.recipe import Recipe
+from hetsim.engine.rests import Rest
+from hetsim.engine.stores import Stores
 from hetsim.engine.stream import arrivals, paced
 from hetsim.schedulers.scheduler import Decision, Scheduler, View
 from hetsim.system import System
+from hetsim.workload import Graph
 
 
 def streams(job: Job, producer: int, consumer: int) -> bool:
@@ -30,22 +34,29 @@ def streams(job: Job, producer: int, consumer: int) -> bool:
 class Dispatcher:
     """Places ops as the scheduler says, moves tensors, queues for resources, and starts and ends ops.
 
-    ``finished(job)`` is called when all ops of a job are done and its outputs are back at the host.
+    ``finished(job)`` is called when all ops of a job are done and its outputs are back at the host. Of ``graphs`` at
+    most ``flights`` are under way at a time, which tells what memories may get full.
     """
 
     def __init__(
         self, clock: Clock, system: System, scheduler: Scheduler[Any], outlook: Outlook, roads: Roads,
-        meter: Meter, numbers: Numbers | None, finished: Callable[[Job], None],
+        meter: Meter, numbers: Numbers | None, finished: Callable[[Job], None], graphs: Iterable[Graph] = (),
+        flights: int = 1,
     ) -> None:  # fmt: skip
         self._clock, self._system, self._scheduler, self._finished = clock, system, scheduler, finished
         self._outlook, self._meter, self._numbers = outlook, meter, numbers
         self._mover = Mover(clock, roads, meter, self._arrived)
+        self.rests = {name: Rest(s) for name, c in system.components.items() if (s := c.sleep()) is not None}
+        self.stores = Stores(system, graphs, flights, self._mover)
+        if self.stores.of:
+            self._mover.stores = self.stores
         self._view = cast(View, outlook)  # whose jobs are the engine's own
         self._host = system.host
         self._queues = Queues(outlook.capacity, self._granted)
         self._ports = {
             name: Port(name, rate, clock) for c in system.components.values() for name, rate in c.ports().items()
         }
+        self._lanes: dict[str, Calendar] = {}
         self._resident = dict(outlook.planned)
         self.jobs: dict[int, Job] = {}
         self._late = False
@@ -124,6 +135,7 @@ class Dispatcher:
             else:
                 missing += status[p] == WAITING or not streams(job, p, i)
                 continue
+            source = self.stores.source(job, t, source)
             if source != offer.component and not self._mover.send(job, t, source, offer.component, size, i):
                 missing += 1
         now = self._outlook.now
@@ -172,8 +184,14 @@ class Dispatcher:
         fed = arrivals(job, i) if recipe.streams else None
         if fed is not None and fed[0] > now:
             self._clock.alarm(fed[0] - now, self._begin, (job, i, fed))
+        elif recipe.component in self.stores.of:
+            self.stores.enter(job, i, self._entered)
         else:
             self._start(job, i, fed, now)
+
+    def _entered(self, payload: tuple[Job, int]) -> None:
+        """All that the op works on is in its memory."""
+        self._start(*payload, None, self._clock.now)
 
     # --- running ---
 
@@ -191,16 +209,19 @@ class Dispatcher:
             setup = self._numbers.compute(job, i, now)
         elif recipe.plan.deployment is not None:
             self._meter.deployed.append(recipe.plan.deployment)
+        if recipe.component in self.rests:
+            setup += self.rests[recipe.component].begin(now)
         job.status[i], job.starts[i] = STARTED, now
         if job.start < 0:
             job.start = now
         if recipe.ports:
             self._clock.alarm(setup, self._serve, (job, i))
             return
-        if fed is None:
+        if fed is None and not recipe.crossings:
             end = now + setup + recipe.length
         else:
-            job.progress[i] = progress = paced(recipe, now + setup, fed)
+            lanes = [self._lane(name) for name in recipe.crossings]
+            job.progress[i] = progress = paced(recipe, now + setup, fed, now, lanes)
             end = progress[-1]
         job.ends[i] = end
         self._outlook.started(recipe, end)
@@ -209,6 +230,12 @@ class Dispatcher:
             for _, reader in job.shape.readers[i]:
                 if reader != HOST and job.placed[reader] is not None and streams(job, i, reader):
                     self._arrived(job, reader, now)
+
+    def _lane(self, name: str) -> Calendar:
+        """The calendar of a lane within a component."""
+        if name not in self._lanes:
+            self._lanes[name] = Calendar()
+        return self._lanes[name]
 
     def _serve(self, event: Any) -> None:
         """Setup is over: be served by every port side by side, and by the op's own pipeline."""
@@ -244,6 +271,10 @@ class Dispatcher:
         if self._numbers is not None:
             self._numbers.read(job, i)
         self._push(job, i, now)
+        if recipe.component in self.rests:
+            self.rests[recipe.component].end(now)
+        if self.stores.of:
+            self.stores.leave(job, i)
         self._queues.release(recipe.places, now)
         if self._late:
             for name in recipe.holds:
@@ -275,6 +306,8 @@ class Dispatcher:
 
     def _complete(self, job: Job) -> None:
         del self.jobs[job.run]
+        if self.stores.of:
+            self.stores.complete(job)
         self._finished(job)
 
     def running(self) -> list[tuple[int, int]]:

@@ -45,11 +45,11 @@ class Meter:
         edges = tuple((p, i) for i, producers in enumerate(graph.producers) for p in producers)
         self.trace.graphs.append(GraphShape(graph.name, tuple(op.name for op in graph.ops), edges))
 
-    def transfer(self, job: Job, tensor: int, hop: Hop, asked: int, start: int, end: int) -> None:
-        """A tensor crosses a link."""
+    def transfer(self, job: Job, tensor: int | str, hop: Hop, asked: int, start: int, end: int) -> None:
+        """A tensor crosses a link, or other bytes by their name."""
         hop.crossed += 1
         job.joules += hop.joules
-        name = job.shape.tensors[tensor].name
+        name = tensor if isinstance(tensor, str) else job.shape.tensors[tensor].name
         number = self._tensors.get(name)
         if number is None:
             number = self._tensors[name] = len(self._tensors)
@@ -100,10 +100,14 @@ class Meter:
         """A graph run is over."""
         self._calls += _CALL(job.run, job.request, job.call, job.shape.number, max(job.start, 0), now, job.joules)
 
-    def close(self, recipes: Iterable[Recipe], roads: Roads, end: int, running: Iterable[tuple[int, int]]) -> None:
+    def close(
+        self, recipes: Iterable[Recipe], roads: Roads, end: int, running: Iterable[tuple[int, int]],
+        saved: Mapping[str, float],
+    ) -> None:  # fmt: skip
         """Add everything up at the end of the run: runs x energy of every recipe and hop, static power x time.
 
-        ``running`` are the component and start of ops that have not ended.
+        ``running`` are the component and start of ops that have not ended, ``saved`` the joules of static power that
+        components did not draw asleep.
         """
         parts: dict[tuple[str, str], list[float]] = {}
         for recipe in recipes:
@@ -121,7 +125,9 @@ class Meter:
         self._spans, self._hops, self._calls = bytearray(), bytearray(), bytearray()
         everything: list[Any] = [*self._system.components.values(), *self._system.links.values()]
         for part in everything:
-            parts.setdefault((part.name, "static"), []).append(part.static_power() * self.trace.seconds)
+            parts.setdefault((part.name, "static"), []).append(
+                part.static_power() * self.trace.seconds - saved.get(part.name, 0.0)
+            )
         self.trace.energy = {place: total for place, p in sorted(parts.items()) if (total := fsum(p))}
         self._add_busy(running)
 

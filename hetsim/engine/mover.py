@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hetsim.engine.clock import Clock
 from hetsim.engine.job import Job
@@ -11,12 +11,19 @@ from hetsim.engine.lanes import Hop, Roads
 from hetsim.engine.meter import Meter
 from hetsim.errors import InputError
 
+if TYPE_CHECKING:
+    from hetsim.engine.stores import Stores
+
+Place = tuple[Any, str]  # a tensor's number in its job, or the name of bytes that are carried; and where to
+
 
 class Mover:
     """Keeps track of copies; ``arrived(job, reader, now)`` is called for each reader of one that comes in."""
 
     def __init__(self, clock: Clock, roads: Roads, meter: Meter, arrived: Callable[[Job, int, int], None]) -> None:
         self._clock, self._roads, self._meter, self._arrived = clock, roads, meter, arrived
+        self._carried: dict[tuple[int, Place], tuple[Callable[[Any], None], Any]] = {}
+        self.stores: Stores | None = None  # which memories may get full; what arrives there asks for room
 
     def send(self, job: Job, tensor: int, source: Any, target: Any, size: int, reader: int) -> bool:
         """True if the tensor is at the target; else it moves, or is moving, and the reader will be told."""
@@ -38,8 +45,22 @@ class Mover:
         self._cross(job, place, hops, 0, self._clock.now, 0)
         return False
 
+    def carry(
+        self, job: Job, name: str, source: str, target: str, size: int, done: Callable[[Any], None], payload: Any
+    ) -> None:
+        """Move bytes that are no copy for a reader, such as those that make room; then ``done(payload)``."""
+        hops = self._roads.passage(source, target, size)
+        if not hops:
+            raise InputError.of(
+                f"{name!r} must move from {source!r} to {target!r}, and no link leads there",
+                "a memory spills to another component that a link joins to those that work on it",
+            )
+        place = (name, target)
+        self._carried[job.run, place] = done, payload
+        self._cross(job, place, hops, 0, self._clock.now, 0)
+
     def _cross(
-        self, job: Job, place: tuple[int, str], hops: tuple[Hop, ...], number: int, now: int, before: int
+        self, job: Job, place: Place, hops: tuple[Hop, ...], number: int, now: int, before: int
     ) -> None:
         """Reserve the next hop. ``before`` is when the last byte leaves the hop before it."""
         hop = hops[number]
@@ -65,7 +86,7 @@ class Mover:
     def _booked(
         self,
         job: Job,
-        place: tuple[int, str],
+        place: Place,
         hops: tuple[Hop, ...],
         number: int,
         times: tuple[int, int, int],
@@ -88,7 +109,7 @@ class Mover:
         self._clock.alarm(then - self._clock.now, self._crossed, (job, place, hops, number, end))
 
     def _thread(
-        self, job: Job, place: tuple[int, str], hops: tuple[Hop, ...], number: int, times: tuple[int, int, int],
+        self, job: Job, place: Place, hops: tuple[Hop, ...], number: int, times: tuple[int, int, int],
         k: int, head: int,
     ) -> None:  # fmt: skip
         """Reserve the further lanes of a network, up to one on which the head is held up: from there when it goes on.
@@ -123,6 +144,17 @@ class Mover:
         if number < len(hops):
             self._cross(job, place, hops, number, now, end)
             return
+        if isinstance(place[0], str):
+            done, payload = self._carried.pop((job.run, place))
+            done(payload)
+        elif self.stores is not None and place[1] in self.stores.of:
+            self.stores.land(job, place[0], place[1], hops[-1].size, self._landed, (job, place))
+        else:
+            self._landed((job, place))
+
+    def _landed(self, payload: tuple[Job, tuple[Any, str]]) -> None:
+        """A tensor has arrived, and has its room."""
+        job, place = payload
         readers, job.copies[place] = job.copies[place], None
-        for reader in readers:
-            self._arrived(job, reader, now)
+        for reader in readers or ():
+            self._arrived(job, reader, self._clock.now)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from math import fsum
+from itertools import pairwise
+from math import ceil, fsum
 from typing import TYPE_CHECKING
 
 from hetsim.hardware.component import Plan, Residency
-from hetsim.units import ticks
+from hetsim.units import TICK, ticks
 from hetsim.workload import Op
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class Recipe:
     """
 
     __slots__ = (
-        "_needs", "allowed", "component", "duration", "energy", "fill", "holds", "index", "joules", "length", "marks",
-        "op", "pace", "places", "plan", "ports", "residency", "runs", "setup", "streams",
+        "_needs", "allowed", "component", "crossed", "crossings", "duration", "energy", "fill", "holds", "index",
+        "joules", "length", "marks", "op", "pace", "places", "plan", "ports", "residency", "runs", "setup", "streams",
     )  # fmt: skip
 
     def __init__(
@@ -49,12 +50,21 @@ class Recipe:
         self.energy = self._by_category(plan, component)
         self.joules = fsum(self.energy.values())
         self.runs = 0
+        self.crossings = tuple(name for name, _ in plan.crossings)
+        self.crossed = tuple(self._crossed(seconds) for _, seconds in plan.crossings)
         self.places: tuple[Hold, ...] = ()  # the holds themselves, once the engine has looked them up
         self._needs: dict[Recipe, tuple[Need, ...]] = {}
 
     def after(self, chunk: int) -> int:
         """Ticks from the end of setup until ``chunk`` chunks are done, rounded once."""
         return ticks(self.plan.fill + self.plan.interval * (chunk - 1))
+
+    def _crossed(self, seconds: float) -> tuple[int, ...]:
+        """Ticks that the chunks of each mark take on a lane, rounded down, so that an op that is alone is never late;
+        and last those of one chunk, rounded up."""
+        each = seconds / self.plan.chunks
+        sums = [0, *(int(each * chunk / TICK) for chunk in self.marks)]
+        return *(after - before for before, after in pairwise(sums)), ceil(each / TICK)
 
     def needs(self, producer: Recipe) -> tuple[Need, ...]:
         """What each mark of this op needs of a producer that it is fed by, chunk by chunk.

@@ -56,7 +56,7 @@ class Run:
         self.scheduler = scheduler or scenario.build_scheduler()
         self.dispatcher = Dispatcher(
             self.clock, self.system, self.scheduler, self.outlook, self.roads, self.meter,
-            self.numbers, self._finished,
+            self.numbers, self._finished, self.workload.graphs(), self._flights(),
         )  # fmt: skip
         self.meter.trace.tenants = [source.tenant for source in self.sources if source.tenant]
         self._shapes: dict[Graph, Shape] = {}
@@ -86,12 +86,19 @@ class Run:
             raise RunError(f"the run stalls at {self.clock.now} ps:\n{self.dispatcher.stalled()}")
         ends = self.meter.trace.requests["end"]
         end = self.clock.now if waiting else max(ends, default=0)
-        self.meter.close((r for _, r in self.outlook.recipes()), self.roads, end, self.dispatcher.running())
+        saved = {name: rest.joules(end) for name, rest in self.dispatcher.rests.items()}
+        self.meter.close((r for _, r in self.outlook.recipes()), self.roads, end, self.dispatcher.running(), saved)
 
     @property
     def graphs(self) -> Sequence[Graph]:
         """The graphs that were run, in order of first appearance."""
         return [shape.graph for shape in self._shapes.values()]
+
+    def _flights(self) -> int:
+        """How many requests may be under way at a time."""
+        traffic = self.scenario.traffic
+        bounds = (getattr(traffic, "concurrency", None), traffic.queue, self.total)
+        return min([bound for bound in bounds if bound is not None])
 
     # --- requests ---
 

@@ -6,6 +6,9 @@ are done. Between marks an op goes at an even pace, so the time of any chunk is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from hetsim.engine.calendar import Calendar
 from hetsim.engine.job import DONE, Job
 from hetsim.engine.recipe import Recipe
 
@@ -32,17 +35,24 @@ def _supplied(job: Job, producer: int, recipe: Recipe) -> tuple[int, ...]:
     ])  # fmt: skip
 
 
-def paced(recipe: Recipe, begin: int, fed: tuple[int, ...]) -> tuple[int, ...]:
+def paced(
+    recipe: Recipe, begin: int, fed: tuple[int, ...] | None, now: int = 0, lanes: Sequence[Calendar] = ()
+) -> tuple[int, ...]:
     """When each mark is done, for an op whose setup is over at ``begin``.
 
-    Each ends at the later of the op's own pace and the arrival of its input plus fill.
+    Each ends at the later of the op's own pace, the arrival of its input plus fill, and when the lanes that it shares
+    within its component have carried its chunks, those of ops that started before first.
     """
     times: list[int] = []
-    last, done, fill = begin, 0, recipe.fill
-    for pace, arrival in zip(recipe.pace, fed, strict=True):
+    last, done, fill, since = begin, 0, recipe.fill, begin
+    for k, pace in enumerate(recipe.pace):
         last += pace - done
-        if arrival + fill > last:
-            last = arrival + fill
+        if fed is not None:
+            last = max(last, fed[k] + fill)
+        for lane, spent in zip(lanes, recipe.crossed, strict=True):
+            last = max(last, lane.book(now, since, spent[k]) - spent[-1] + fill)
+        if fed is not None:
+            since = max(begin, fed[k])  # the next mark's first chunk has come by then, and no earlier chunk is left
         done = pace
         times.append(last)
     return tuple(times)

@@ -69,17 +69,23 @@ def components(run: Run) -> dict[str, dict[str, Any]]:
     ops = dict.fromkeys(run.system.components, 0)
     for op, recipe in run.outlook.recipes():
         ops[recipe.component] += op.operations * recipe.runs
+    paid: dict[str, list[float]] = {}
+    for (name, _), j in parts.items():
+        paid.setdefault(name, []).append(j)
+    peaks: dict[int, Mapping[str, float]] = {}  # by the datasheet: thousands of tiles may have one
     out = {}
     for name, component in run.system.components.items():
+        if id(component.sheet) not in peaks:
+            peaks[id(component.sheet)] = component.peaks()
         busy = run.meter.busy[run.outlook.index[name]] * TICK
-        joules = fsum(j for (c, _), j in parts.items() if c == name)
+        joules = fsum(paid.get(name, ()))
         out[name] = {
             "busy_s": busy,
             "utilization": busy / makespan if makespan else 0.0,
             "ops": ops[name],
             "energy_J": joules,
             "energy_efficiency_ops_per_J": ops[name] / joules if joules else None,
-            **{peak: float(value) for peak, value in component.peaks().items()},
+            **{peak: float(value) for peak, value in peaks[id(component.sheet)].items()},
         }
     return out
 
@@ -117,6 +123,7 @@ def metrics(run: Run) -> dict[str, float]:
         for name, component in run.system.components.items():
             report: Mapping[str, float] = component.report(run.numbers.states[name], run.meter.trace.seconds)
             out.update({f"{name}.{metric}": value for metric, value in report.items()})
+    out.update(run.dispatcher.stores.report())
     out.update({f"scheduler.{metric}": value for metric, value in run.scheduler.report().items()})
     return {name: float(value) for name, value in out.items()}
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import Field
 
 from hetsim.hardware.arithmetic import BYTES, Format, computed, refusal
-from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Sheet, Step
+from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Room, Sheet, Step
 from hetsim.hardware.memory import Attached, OwnOrNamed
 from hetsim.units import Bytes, EnergyPerByte, EnergyPerOp, Frequency, Time
 
 if TYPE_CHECKING:
-    from hetsim.workload import Array, Op
+    from hetsim.workload import Array, Op, Tensor
 
 VECTOR_KINDS = frozenset((
     "Relu", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "Add", "Sub", "Mul", "Sum", "Max", "Min",
@@ -89,6 +89,12 @@ class Accelerator(Component[A]):
     def bind(self, others: Mapping[str, Component[Any]]) -> None:
         """Find the memory that the datasheet names."""
         self.memory.bind(others)
+
+    def room(self) -> Room | None:
+        return self.memory.room()
+
+    def footprint(self, tensor: Tensor) -> int:
+        return tensor.size * BYTES[self.sheet.format]
 
     def static_power(self) -> float:
         return self.sheet.static_power + self.memory.standby

@@ -79,6 +79,26 @@ class Residency:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """A memory of ``size`` bytes in which a component's data lie, by its ``name``; what has no room goes to the
+    component ``spill``, or without one is an error."""
+
+    name: str
+    size: float
+    spill: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """A component that was idle for ``after`` seconds sleeps: it draws ``saved`` watts less than its static power, and
+    takes ``wake`` seconds to begin an op."""
+
+    after: float
+    wake: float
+    saved: float
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """What it took to store weights before t = 0, reported apart from the run."""
 
@@ -96,6 +116,8 @@ class Plan:
     ``fill``, then one every ``interval``. ``demands`` are amounts asked of shared-rate ports (``gpu.memory``,
     in bytes or operations), served side by side from the end of setup on; the op ends when the pipeline and
     every demand are done. ``streams`` says that its chunks may be passed on, and taken in, one by one.
+    ``crossings`` are the lanes within the component that its chunks cross, which other ops may cross too, with the
+    seconds that all of them take there; the first chunk's are part of ``fill``.
     ``output_bytes`` has an entry for each output, in this component's format. ``after`` is the residency that
     the op leaves behind when it stores something new; ``deployment`` what was stored for it before t = 0.
     """
@@ -111,6 +133,7 @@ class Plan:
     streams: bool = False
     after: Residency | None = None
     deployment: Deployment | None = None
+    crossings: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.chunks < 1 or min(self.setup, self.fill, self.interval) < 0:
@@ -219,6 +242,14 @@ class Component(ABC, Generic[S]):
         """Shared-rate ports and their rates, in the unit of the demands per second."""
         return {}
 
+    def room(self) -> Room | None:
+        """The memory that holds what its ops read and write, if it has a bound."""
+        return None
+
+    def footprint(self, tensor: Tensor) -> int:
+        """Bytes that a tensor takes there."""
+        return tensor.nbytes
+
     def residency(self) -> Residency:
         """What is stored before anything was placed."""
         return Residency()
@@ -230,6 +261,10 @@ class Component(ABC, Generic[S]):
     def static_power(self) -> float:
         """Power drawn whether it works or not, in watts."""
         return self.sheet.static_power
+
+    def sleep(self) -> Sleep | None:
+        """When it sleeps and how it wakes, if it does."""
+        return None
 
     def peaks(self) -> Mapping[str, float]:
         """Datasheet peaks from a full array: ``peak_ops_per_s``, ``peak_ops_per_J``, ``peak_power_W`` where known."""

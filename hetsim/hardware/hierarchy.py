@@ -116,7 +116,14 @@ def position(unit: int, columns: int) -> tuple[int, int]:
     return (columns - 1 - column if row % 2 else column), row
 
 
-def hops(one: int, other: int, columns: int) -> int:
-    """Links between two units by XY routing."""
-    (a, b), (c, d) = position(one, columns), position(other, columns)
-    return abs(a - c) + abs(b - d)
+def ways(start: tuple[int, int], end: tuple[int, int]) -> Iterator[str]:
+    """The directed links of a mesh from one (column, row) to another, along the row first (XY routing), each as
+    ``row,column>row,column``."""
+    column, row = start
+    while (column, row) != end:
+        here = f"{row},{column}"
+        if column != end[0]:
+            column += 1 if end[0] > column else -1
+        else:
+            row += 1 if end[1] > row else -1
+        yield f"{here}>{row},{column}"

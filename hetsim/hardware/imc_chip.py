@@ -180,21 +180,32 @@ class ImcChip(Imc):
         size, tiling = hierarchy.crossbars_in(sheet.levels, mesh.level), sheet.tiling(matrix.rows, matrix.columns)
         begin, source, slots = _place(after, matrix.stored)
         first, units = begin // size, -(-slots // size)
-        distance = hierarchy.hops(source // size, first, mesh.columns)
         taken = sum(t.size for t in op.moving) * sheet.input_bits / 8
-        split = min(units, -(-tiling.down * tiling.across // size)) - 1  # a copy's units beyond its first
-        partial = matrix.vectors * matrix.columns * OUTPUT_BYTES[sheet.output] * split
-        crossed = taken * (distance + units - 1) + partial
-        if not crossed:
+        each = min(units, -(-tiling.down * tiling.across // size))  # units of a copy
+        partial = matrix.vectors * matrix.columns * OUTPUT_BYTES[sheet.output]
+        loads = dict.fromkeys(self._ways(source // size, first), taken)  # bytes on each directed link
+        distance = len(loads)
+        for k in range(1, units):
+            for way in self._ways(first + k - 1, first + k):
+                loads[way] = loads.get(way, 0.0) + taken + (partial * each / units if k % each else 0.0)
+        if not loads:
             return plan
-        spent = (taken + partial) / plan.chunks / mesh.bandwidth
+        crossed = taken * (distance + units - 1) + partial * (each - 1)
+        spent = max(loads.values()) / plan.chunks / mesh.bandwidth
         step = Step("route", crossed, 1 / mesh.bandwidth, mesh.energy, "link")
         return replace(
             plan,
             steps=(*plan.steps, step),
             fill=plan.fill + (distance + units - 1) * mesh.router + spent,
             interval=max(plan.interval, spent),
+            crossings=tuple((f"{self.name}.mesh:{way}", load / mesh.bandwidth) for way, load in loads.items()),
         )
+
+    def _ways(self, one: int, other: int) -> list[str]:
+        """The directed links from one unit of the mesh to another."""
+        assert self.sheet.mesh is not None
+        columns = self.sheet.mesh.columns
+        return list(hierarchy.ways(hierarchy.position(one, columns), hierarchy.position(other, columns)))
 
     def _woken(self, plan: Plan, slots: int) -> Plan:
         """The plan with its units awake from its first vector to its last."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from hetsim.errors import InputError
-from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Sheet, Step, register
+from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Room, Sheet, Step, register
 from hetsim.units import Bandwidth, Bytes, EnergyPerByte, Ratio, Time
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ class MemorySheet(Sheet):
     ``refresh`` is the share of time in which it refreshes itself (tRFC / tREFI). ``efficiency`` is the share of
     the rest that streaming sustains (row misses, turn-around), ``scattered`` the share that accesses at random
     do, by default as much. ``latency`` is that of one idle access; what it is under load is no input, since the
-    engine has accesses wait for each other. With ``restore`` every access is taken for a read that erases.
+    engine has accesses wait for each other. When the ``capacity`` is used up, that is an error, or what was not used
+    for longest goes to the component ``spill``, as ``when_full`` says. With ``restore`` every access is taken for a
+    read that erases.
     """
 
     kind: Literal["memory"] = "memory"
@@ -46,6 +48,16 @@ class MemorySheet(Sheet):
     energy: EnergyPerByte = Field(default=0.0, ge=0)
     restore: Restore | None = None
     capacity: Bytes | None = Field(default=None, gt=0)
+    when_full: Literal["error", "spill"] = "error"
+    spill: str | None = None
+
+    @model_validator(mode="after")
+    def _spills_somewhere(self) -> Self:
+        if (self.when_full == "spill") != (self.spill is not None):
+            raise ValueError("when_full: spill and spill, the component that takes the bytes, belong together")
+        if self.spill is not None and self.capacity is None:
+            raise ValueError("a memory that spills needs a capacity")
+        return self
 
     @property
     def rate(self) -> float:
@@ -131,6 +143,12 @@ class Attached:
         if self._sheet is None:
             raise RuntimeError(f"{self.owner} is not bound to its memory {self.payer!r}")
         return self._sheet
+
+    def room(self) -> Room | None:
+        """What its bound comes to; None where the datasheet gives none."""
+        if self.sheet.capacity is None:
+            return None
+        return Room(self.payer or self.owner, self.sheet.size, self.sheet.spill)
 
     @property
     def standby(self) -> float:

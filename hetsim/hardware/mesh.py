@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from hetsim.hardware.hierarchy import ways
 from hetsim.hardware.link import Link, LinkSheet, register
 from hetsim.units import Bandwidth, EnergyPerByte, Time
 
@@ -50,15 +51,7 @@ class Mesh(Link[MeshSheet]):
 
     def lanes(self, source: str, target: str) -> tuple[str, ...]:
         (row, column), (last, end) = self._places[source], self._places[target]
-        found = []
-        while (row, column) != (last, end):
-            here = f"{row},{column}"
-            if column != end:
-                column += 1 if end > column else -1
-            else:
-                row += 1 if last > row else -1
-            found.append(f"{self.name}:{here}>{row},{column}")
-        return tuple(found)
+        return tuple([f"{self.name}:{way}" for way in ways((column, row), (end, last))])
 
     def latency(self, hops: int = 1) -> float:
         return hops * self.sheet.router

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hetsim.hardware.caches import Served, served
 from hetsim.hardware.clock import sustained
-from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Sheet, Step, register
+from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Room, Sheet, Sleep, Step, register
 from hetsim.hardware.memory import Attached
 from hetsim.hardware.precision import BITS, computed, is_double
 from hetsim.hardware.processor_sheet import Precision, ProcessorSheet, RooflineSheet
@@ -77,6 +77,12 @@ class Processor(Component[P]):
         """The highest clock allowed, relative to the nominal one."""
         return 1.0 if self.sheet.clock is None else self.sheet.clock.highest
 
+    def room(self) -> Room | None:
+        return self.memory.room()
+
+    def footprint(self, tensor: Tensor) -> int:
+        return -(-tensor.size * BITS[self.sheet.format] // 8) if tensor.dtype in FLOATS else tensor.nbytes
+
     def capacities(self) -> Mapping[str, int]:
         return {self._stream: self.sheet.streams}
 
@@ -88,6 +94,10 @@ class Processor(Component[P]):
 
     def static_power(self) -> float:
         return self.sheet.static_power + self.memory.standby
+
+    def sleep(self) -> Sleep | None:
+        state = self.sheet.sleep
+        return None if state is None else Sleep(state.after, state.wake, self.sheet.static_power - state.power)
 
     def peaks(self) -> Mapping[str, float]:
         sheet = self.sheet
@@ -105,7 +115,7 @@ class Processor(Component[P]):
             return "" if "fp64" in self.sheet.vector else "does not compute float64"
         if op.exact and self.sheet.format != "fp32":
             return f"computes float32 in {self.sheet.format}, and the op must be exact"
-        needed = sum(self._bytes(t) for t in (*op.moving, *op.constants, *op.outputs))
+        needed = sum(self.footprint(t) for t in (*op.moving, *op.constants, *op.outputs))
         if self.memory.bound and needed > self.memory.sheet.size:
             return f"takes {needed} B, more than the {self.memory.sheet.size:.0f} B of its memory"
         return ""
@@ -128,7 +138,7 @@ class Processor(Component[P]):
             fill = own if own > max(busy, kernel.memory) * (1 + 1e-9) else 0.0  # else the ports alone take as long
         return Plan(
             holds=(self._stream,),
-            output_bytes=tuple(self._bytes(t) for t in op.outputs),
+            output_bytes=tuple(self.footprint(t) for t in op.outputs),
             steps=self._steps(op, setup, clock, bytes_from),
             setup=setup,
             fill=fill,
@@ -201,9 +211,9 @@ class Processor(Component[P]):
 
     def _served(self, op: Op, fused: bool) -> Served:
         """The bytes of an op by level. Of a table only the rows that are gathered are read."""
-        moving = [self._bytes(t) for t in op.moving]
-        outputs = sum(self._bytes(t) for t in op.outputs)
-        constants = sum(self._bytes(t) for t in op.constants)
+        moving = [self.footprint(t) for t in op.moving]
+        outputs = sum(self.footprint(t) for t in op.outputs)
+        constants = sum(self.footprint(t) for t in op.constants)
         if op.kind == "Gather":
             constants = min(constants, outputs)
         if fused:  # its first input and its output are those of the op that it stands behind
@@ -241,9 +251,6 @@ class Processor(Component[P]):
 
     def _energy_at(self, clock: float) -> float:
         return 1.0 if self.sheet.clock is None else self.sheet.clock.energy(clock)
-
-    def _bytes(self, tensor: Tensor) -> int:
-        return -(-tensor.size * BITS[self.sheet.format] // 8) if tensor.dtype in FLOATS else tensor.nbytes
 
     # --- numbers ---
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hetsim.hardware.caches import CacheSheet
 from hetsim.hardware.clock import ClockSheet
@@ -16,6 +16,16 @@ from hetsim.units import Bandwidth, EnergyPerOp, Power, Rate, Ratio, Time
 
 Precision = Literal["fp64", "fp32", "tf32", "fp16", "bf16", "int8", "int4"]
 PeakRate = Annotated[Rate, Field(gt=0)]
+
+
+class SleepSheet(BaseModel):
+    """A power state: a part that was idle for ``after`` draws ``power``, and takes ``wake`` to begin an op again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    after: Time = Field(default=0.0, ge=0)
+    wake: Time = Field(default=0.0, ge=0)
+    power: Power = Field(ge=0)
 
 
 class ProcessorSheet(Sheet):
@@ -30,8 +40,8 @@ class ProcessorSheet(Sheet):
     with ``fusion``, element-wise ops run behind the op that makes their first input. ``caches`` are listed
     innermost first. ``memory`` is built in, or the name of a memory component that may be shared with others.
     ``energy`` is that of an operation (half a MAC) by precision, all of the chip's dynamic energy but that of
-    the bytes; ``static_power`` is drawn always. Where the power would exceed ``power_limit`` the ``clock`` slows
-    down.
+    the bytes; ``static_power`` is drawn always, but in the state of ``sleep``. Where the power would exceed
+    ``power_limit`` the ``clock`` slows down.
     """
 
     format: Precision = "fp32"
@@ -51,6 +61,7 @@ class ProcessorSheet(Sheet):
     energy: Mapping[Precision, EnergyPerOp]
     clock: ClockSheet | None = None
     power_limit: Power | None = Field(default=None, gt=0)
+    sleep: SleepSheet | None = None
 
     @model_validator(mode="after")
     def _makes_sense(self) -> ProcessorSheet:
@@ -62,6 +73,8 @@ class ProcessorSheet(Sheet):
             raise ValueError(f"energy gives nothing for {', '.join(unpriced)}")
         if any(a.capacity >= b.capacity for a, b in zip(self.caches, self.caches[1:], strict=False)):
             raise ValueError("caches are listed from the innermost, smallest, to the outermost")
+        if self.sleep is not None and self.sleep.power > self.static_power:
+            raise ValueError("asleep it draws more than its static_power")
         if self.power_limit is not None and self.clock is None:
             raise ValueError("power_limit needs a clock that can slow down")
         return self

@@ -9,12 +9,12 @@ from pydantic import Field
 
 from hetsim.hardware.accelerator import VECTOR_KINDS
 from hetsim.hardware.arithmetic import BYTES, Format, computed, refusal
-from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Sheet, Step, register
+from hetsim.hardware.component import Component, Moment, Outcome, Plan, Residency, Room, Sheet, Step, register
 from hetsim.hardware.memory import Attached, OwnOrNamed
 from hetsim.units import EnergyPerOp, Frequency, Time
 
 if TYPE_CHECKING:
-    from hetsim.workload import Array, Op
+    from hetsim.workload import Array, Op, Tensor
 
 
 class VectorSheet(Sheet):
@@ -48,6 +48,12 @@ class VectorUnit(Component[VectorSheet]):
     def bind(self, others: Mapping[str, Component[Any]]) -> None:
         """Find the memory that the datasheet names."""
         self.memory.bind(others)
+
+    def room(self) -> Room | None:
+        return self.memory.room()
+
+    def footprint(self, tensor: Tensor) -> int:
+        return tensor.size * BYTES[self.sheet.format]
 
     def static_power(self) -> float:
         return self.sheet.static_power + self.memory.standby
