@@ -107,8 +107,8 @@ class Run:
                 return
             self._begin(number)
 
-    def _arrived(self, event: Any) -> None:
-        self._begin(event.payload)
+    def _arrived(self, request: int) -> None:
+        self._begin(request)
         self._arrive_next()
 
     def _begin(self, request: int) -> None:

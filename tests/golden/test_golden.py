@@ -11,6 +11,7 @@ import pytest
 from tests.golden.store import FOLDER, SCENARIOS, answer
 
 TIGHT, LOOSE = 1e-9, 0.02  # times and planned energies; what is computed in floating point on another machine
+ROUGH = 0.5  # what an iteration leaves of an error: the last digits of every step before decide it
 COMPUTED = ("metrics", "data_dependent", "array", "program", "deployment", "total", "by_component")
 
 
@@ -29,7 +30,9 @@ def test_the_answer_is_the_stored_one(name: str) -> None:
     assert found.keys() == stored.keys()
     for path, value in stored.items():
         if isinstance(value, float):
-            loose = any(word in path for word in COMPUTED)
-            assert found[path] == pytest.approx(value, rel=LOOSE if loose else TIGHT, abs=1e-15), path
+            within = LOOSE if any(word in path for word in COMPUTED) else TIGHT
+            if path.endswith("residual"):
+                within = ROUGH
+            assert found[path] == pytest.approx(value, rel=within, abs=1e-15), path
         else:
             assert found[path] == value, path
