@@ -107,16 +107,18 @@ def _is_figure(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def filled(node: Node, beside: Sequence[Path] = ()) -> Node:
+def filled(node: Node, beside: Sequence[Path] = (), wrong: list[Problem] | None = None) -> Node:
     """The tree with every ``use`` replaced by its datasheet, ``override`` and sibling keys laid over it, and every
     ``table`` that names a CSV file by its rows.
 
     Each such block gets an ``origin`` with the datasheet's name and SHA-256. Raises InputError for all names
-    that are not known, and for a ``use`` that leads back to itself.
+    that are not known, and for a ``use`` that leads back to itself; with ``wrong`` they are added to that instead.
     """
     filler = _Filler(tuple(beside))
     tree = filler.fill(node, (), ())
-    if filler.problems:
+    if wrong is not None:
+        wrong += filler.problems
+    elif filler.problems:
         raise InputError(filler.problems)
     return tree
 

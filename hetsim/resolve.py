@@ -16,8 +16,8 @@ from hetsim.errors import InputError, Problem
 RESULT = "hetsim.result/"
 
 
-def opened(source: str | Path | Mapping[str, Any]) -> tuple[Node, str]:
-    """Return a scenario's resolved tree and its name.
+def opened(source: str | Path | Mapping[str, Any], wrong: list[Problem]) -> tuple[Node, str]:
+    """Return a scenario's resolved tree and its name; what cannot be filled in of it is added to ``wrong``.
 
     ``source`` is a name of the library, a path to YAML or to a ``result.json``, or the data themselves.
     """
@@ -31,7 +31,7 @@ def opened(source: str | Path | Mapping[str, Any]) -> tuple[Node, str]:
         raise InputError([Problem(f"{what}; a {_noun(tree)} was found", "", tree.source.file, tree.line)])
     tree, name = _of_result(tree, name)
     folder = tree.source.folder or Path()
-    return filled(stripped(tree), (folder,)), name
+    return filled(stripped(tree), (folder,), wrong), name
 
 
 def _name(path: Path) -> str:
@@ -57,7 +57,7 @@ def _of_result(tree: Node, name: str) -> tuple[Node, str]:
     return resolved, str(called.value) if called is not None else name
 
 
-def with_times(tree: Node) -> Node:
+def with_times(tree: Node, wrong: list[Problem]) -> Node:
     """The tree with the arrival times of a trace file in place of the file's name."""
     traffic = tree.child("traffic")
     named = traffic.child("file") if traffic is not None else None
@@ -69,15 +69,19 @@ def with_times(tree: Node) -> Node:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise InputError([Problem(f"the trace {named.value!r} cannot be read: {reason}", "", *place)]) from None
+        wrong.append(Problem(f"the trace {named.value!r} cannot be read: {reason}", "", *place))
+        return tree
     source = Source(document.shown(path), path.parent)
     times = [Node(line.strip(), source, i) for i, line in enumerate(lines, 1) if line.strip()]
     rest = {key: child for key, child in traffic.value.items() if key != "file"}
     return tree.put(("traffic",), replace(traffic, value={**rest, "times": replace(named, value=times)}))
 
 
-def edited(tree: Node, sets: Iterable[str]) -> Node:
-    """The tree with each ``PATH=VALUE`` applied; a value is YAML and may ``use`` a datasheet."""
+def edited(tree: Node, sets: Iterable[str], wrong: list[Problem]) -> Node:
+    """The tree with each ``PATH=VALUE`` applied; a value is YAML and may ``use`` a datasheet.
+
+    Those that cannot be applied are added to ``wrong``.
+    """
     folder = tree.source.folder or Path()
     for item in sets:
         path, equals, text = item.partition("=")
@@ -85,15 +89,17 @@ def edited(tree: Node, sets: Iterable[str]) -> Node:
         source = Source(f"--set {item}", folder)
         if not equals or not all(keys):
             hint = "such as scheduler.kind=greedy"
-            raise InputError([Problem("PATH=VALUE is expected", hint, source.file)])
+            wrong.append(Problem("PATH=VALUE is expected", hint, source.file))
+            continue
         if not text.strip():
             hint = "null stands for nothing, '' for an empty text"
-            raise InputError([Problem("a value is expected behind the =", hint, source.file, None, path)])
+            wrong.append(Problem("a value is expected behind the =", hint, source.file, None, path))
+            continue
         try:
             value = document.of(document.parse(text, source).plain(), source)
             tree = tree.put(keys, filled(stripped(value), (folder,)))
         except InputError as error:
-            raise error.at(source.file, None, path) from None
+            wrong += error.at(source.file, None, path).problems
     return tree
 
 

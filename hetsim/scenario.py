@@ -21,7 +21,7 @@ from pydantic import (
 from hetsim import rules
 from hetsim.diagnosis import problems
 from hetsim.document import Node, Source, of
-from hetsim.errors import InputError, Problem
+from hetsim.errors import InputError, Problem, gathering
 from hetsim.hardware.component import kinds
 from hetsim.hardware.link import link_kinds
 from hetsim.kinds import (
@@ -33,12 +33,15 @@ from hetsim.kinds import (
 )
 from hetsim.placement import pinned
 from hetsim.resolve import edited, files_of, opened, with_times
+from hetsim.salvage import judged, salvaged
 from hetsim.schedulers.scheduler import Scheduler, scheduler_kinds
 from hetsim.shaping import Shaping
 from hetsim.system import System
 from hetsim.traffic import Batch, Traffic
 from hetsim.units import Amount, Ratio, Time
 from hetsim.workload import Workload, workload_kinds
+
+_TRIES = 4  # to read what is left of a scenario in which something is wrong
 
 __all__ = ["Expectation", "Parts", "Scenario", "Traffic", "load"]
 
@@ -195,37 +198,61 @@ class Scenario(_Form):
             raise InputError(dict.fromkeys(wrong))
         return found
 
-    def check(self, workload: Workload | None = None) -> None:
+    def check(self) -> Workload:
         """Raise InputError for all that can be known to be wrong before the run: this needs the graphs.
 
-        ``workload`` is one that was built from this scenario, so as not to build it again.
+        Returns the workload that it has built for that.
         """
-        system = self.system()
-        workload = workload or self.build_workload()
-        found = list(rules.iterations_are_expected(self, workload))
-        with self._placing("workload"):
-            graphs = workload.graphs()
-        found += rules.names_match_ops(self, graphs)
-        shaping = self.shaping(system)
-        with self._placing("scheduler"):
-            shaped = [shaping.graph(graph) for graph in graphs]
-        for rule in rules.GRAPHS:
-            found += rule(self, shaped, system, shaping.pin)
+        found: list[Problem] = []
+        system = graphs = None
+        with gathering(found):
+            system = self.system()
+        with gathering(found):
+            workload = self.build_workload()
+            found += rules.iterations_are_expected(self, workload)
+            with self._placing("workload"):
+                graphs = workload.graphs()
+            found += rules.names_match_ops(self, graphs)
+        if system is not None and graphs is not None:
+            with gathering(found):
+                shaping = self.shaping(system)
+                with self._placing("scheduler"):
+                    shaped = [shaping.graph(graph) for graph in graphs]
+                for rule in rules.GRAPHS:
+                    found += rule(self, shaped, system, shaping.pin)
         self._refuse(found)
+        return workload
 
     # --- where things stand in the file ---
 
     @classmethod
-    def _of(cls, tree: Node, name: str) -> Self:
-        """The scenario that a resolved tree describes."""
-        tree = with_times(tree)
-        try:
-            scenario = cls.model_validate(tree.plain())
-        except ValidationError as error:
-            raise InputError(problems(error, tree, cls)) from None
-        scenario._tree, scenario._name = tree, name
-        scenario._refuse(problem for rule in rules.FORM for problem in rule(scenario))
+    def _of(cls, tree: Node, name: str, unread: Sequence[Problem] = ()) -> Self:
+        """The scenario that a resolved tree describes; ``unread`` is what could not be filled in of it."""
+        wrong = [*unread]
+        tree = with_times(tree, wrong)
+        blank = [*wrong]
+        scenario, found = cls._read(salvaged(tree, wrong) if wrong else tree)
+        wrong += judged(found, blank)
+        if scenario is not None:
+            scenario._tree, scenario._name = tree, name
+            broken = [problem for rule in rules.FORM for problem in rule(scenario)]
+            wrong += judged([scenario._placed(problem, "") for problem in broken], blank)
+        if wrong or scenario is None:
+            raise InputError(sorted(wrong, key=lambda problem: (problem.file, problem.line or 0)))
         return scenario
+
+    @classmethod
+    def _read(cls, tree: Node) -> tuple[Self | None, list[Problem]]:
+        """The scenario without what is wrong in the tree, if that leaves one, and what is wrong."""
+        found: list[Problem] = []
+        for _ in range(_TRIES):
+            try:
+                return cls.model_validate(tree.plain()), found
+            except ValidationError as error:
+                told = problems(error, tree, cls)
+                found = found or told  # what is wrong after that comes of what has been left out
+                tree = salvaged(tree, told)
+        return None, found
 
     def _refuse(self, found: Iterable[Problem]) -> None:
         placed = [self._placed(problem, "") for problem in found]
@@ -252,8 +279,9 @@ def load(source: str | Path | Mapping[str, Any], sets: Sequence[str] = (), seed:
     ``sets`` are ``PATH=VALUE`` changes of the resolved scenario, ``seed`` replaces its seed. Raises
     InputError with everything that is wrong.
     """
-    tree, name = opened(source)
-    tree = edited(tree, sets)
+    wrong: list[Problem] = []
+    tree, name = opened(source, wrong)
+    tree = edited(tree, sets, wrong)
     if seed is not None:
         tree = tree.put(("seed",), of(seed, Source("--seed")))
-    return Scenario._of(tree, name)
+    return Scenario._of(tree, name, wrong)

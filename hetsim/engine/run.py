@@ -38,9 +38,9 @@ class Run:
     ) -> None:  # fmt: skip
         self.scenario = self.question = scenario
         self._progress = progress
-        self.system, self.workload = scenario.system(), workload or scenario.build_workload()
         if workload is None:  # else it was built from this scenario, and checked
-            scenario.check(self.workload)
+            workload = scenario.check()
+        self.system, self.workload = scenario.system(), workload
         self.total = scenario.traffic.requests or self.workload.requests
         self.clock = Clock(scenario.max_events)
         self.roads = Roads(self.system, self.clock)

@@ -18,8 +18,7 @@ from hetsim.workload import Graph, Op, Workload
 
 def prepared(scenario: Scenario, progress: Progress | None = None) -> Run:
     """A run of a scenario, with all tried that its policy wants to try before it."""
-    workload, scheduler = scenario.build_workload(), scenario.build_scheduler()
-    scenario.check(workload)
+    workload, scheduler = scenario.check(), scenario.build_scheduler()
     changed = scenario
     if scheduler.prepares:
         changes = scheduler.prepare(Trials(scenario, workload))
