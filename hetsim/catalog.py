@@ -91,7 +91,7 @@ def _with(node: Node, children: dict[str, Node] | list[Node]) -> Node:
     return node if len(old) == len(new) and all(map(is_, old, new)) else replace(node, value=children)
 
 
-def _values(children: Scalar | dict[str, Node] | list[Node]) -> list[Node]:
+def _values(children: Scalar | tuple[str, ...] | dict[str, Node] | list[Node]) -> list[Node]:
     if isinstance(children, dict):
         return list(children.values())
     return children if isinstance(children, list) else []
@@ -133,16 +133,18 @@ def _is_figure(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def filled(node: Node, beside: Sequence[Path] = ()) -> Node:
+def filled(node: Node, beside: Sequence[Path] = (), wrong: list[Problem] | None = None) -> Node:
     """The tree with every ``use`` replaced by its datasheet, ``override`` and sibling keys laid over it, and every
     ``table`` that names a CSV file by its rows.
 
     Each such block gets an ``origin`` with the datasheet's name and SHA-256. Raises InputError for all names
-    that are not known, and for a ``use`` that leads back to itself.
+    that are not known, and for a ``use`` that leads back to itself; with ``wrong`` they are added to that instead.
     """
     filler = _Filler(tuple(beside))
     tree = filler.fill(node, (), ())
-    if filler.problems:
+    if wrong is not None:
+        wrong += filler.problems
+    elif filler.problems:
         raise InputError(filler.problems)
     return tree
 

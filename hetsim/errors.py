@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -55,6 +56,15 @@ class InputError(HetsimError):
     def at(self, file: str = "", line: int | None = None, path: str = "") -> Self:
         """The same error with the place filled in for the problems that have none."""
         return type(self)(problem.at(file, line, path) for problem in self.problems)
+
+
+@contextmanager
+def gathering(found: list[Problem]) -> Iterator[None]:
+    """Add what is wrong to what has been found, and go on behind the block."""
+    try:
+        yield
+    except InputError as error:
+        found += error.problems
 
 
 def closest(word: str, words: Iterable[str]) -> str | None:

@@ -4,9 +4,9 @@
 bool [m, r]: whether every feature of the sample lies in the row's interval, low <= x < high.
 ``FadingMemory(drive [m, s, n])`` are the states [m, s, n] of n nodes after each of s steps of m sequences: a state
 fades by the factor ``decay``, then a drive a (clipped to 0..1) opens 1 - exp(-``gain`` f(a)) of what it leaves to 1,
-f(a) = sinh(``steepness`` a) / sinh(``steepness``). ``OuterUpdate(W [k, n], x [b, k], d [b, n])`` is W plus ``rate`` times
-the outer products of rows of x and d: the next version of W, a stored matrix, which cells can become where they are.
-All are named after the hardware that does them.
+f(a) = sinh(``steepness`` a) / sinh(``steepness``). ``OuterUpdate(W [k, n], x [b, k], d [b, n])`` is W plus ``rate``
+times the outer products of rows of x and d: the next version of W, a stored matrix, which cells can become where they
+are. All are named after the hardware that does them.
 """
 
 from __future__ import annotations

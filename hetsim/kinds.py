@@ -90,8 +90,10 @@ class Registered:
 
     def dump(self, sheet: BaseModel | None, info: SerializationInfo) -> dict[str, Any] | None:
         """The sheet as data; one that is dumped several times is one object where there is a context."""
-        if sheet is None or not isinstance(info.context, dict):
-            return sheet and sheet.model_dump(mode=info.mode)
+        if sheet is None:
+            return None
+        if not isinstance(info.context, dict):
+            return sheet.model_dump(mode=info.mode)
         if id(sheet) not in info.context:
             info.context[id(sheet)] = sheet.model_dump(mode=info.mode)
         data: dict[str, Any] = info.context[id(sheet)]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from hetsim import catalog, document
 from hetsim.diagnosis import problems
 from hetsim.document import Node
-from hetsim.errors import InputError, Problem, did_you_mean
+from hetsim.errors import InputError, Problem, did_you_mean, gathering
 from hetsim.figures import engineering
 from hetsim.hardware.component import kinds
 from hetsim.hardware.link import link_kinds
@@ -56,8 +56,13 @@ def _is_result(node: Node) -> bool:
 
 def _check_scenario(path: Path) -> str:
     scenario = load(path)
-    scenario.check()
-    points = scenario.points() if scenario.sweep else []
+    wrong: list[Problem] = []
+    with gathering(wrong):
+        scenario.check()
+    with gathering(wrong):
+        points = scenario.points() if scenario.sweep else []
+    if wrong:
+        raise InputError(dict.fromkeys(wrong))
     return f"scenario, {len(points)} points" if points else "scenario"
 
 

@@ -12,13 +12,13 @@ from hetsim import document
 from hetsim.arrivals import arrivals
 from hetsim.catalog import filled, locate, shelf, stripped
 from hetsim.document import Node, Source
-from hetsim.errors import InputError, Problem
+from hetsim.errors import InputError, Problem, gathering
 
 RESULT = "hetsim.result/"
 
 
-def opened(source: str | Path | Mapping[str, Any]) -> tuple[Node, str]:
-    """Return a scenario's resolved tree and its name.
+def opened(source: str | Path | Mapping[str, Any], wrong: list[Problem]) -> tuple[Node, str]:
+    """Return a scenario's resolved tree and its name; what cannot be filled in of it is added to ``wrong``.
 
     ``source`` is a name of the library, a path to YAML or to a ``result.json``, or the data themselves.
     """
@@ -32,7 +32,7 @@ def opened(source: str | Path | Mapping[str, Any]) -> tuple[Node, str]:
         raise InputError([Problem(f"{what}; a {_noun(tree)} was found", "", tree.source.file, tree.line)])
     tree, name = _of_result(tree, name)
     folder = tree.source.folder or Path()
-    return filled(stripped(tree), (folder,)), name
+    return filled(stripped(tree), (folder,), wrong), name
 
 
 def _name(path: Path) -> str:
@@ -58,8 +58,9 @@ def _of_result(tree: Node, name: str) -> tuple[Node, str]:
     return resolved, str(called.value) if called is not None else name
 
 
-def with_times(tree: Node) -> Node:
-    """The tree with the arrival times of trace files in place of the files' names.
+def with_times(tree: Node, wrong: list[Problem]) -> Node:
+    """The tree with the arrival times of trace files in place of the files' names; what cannot be read is added to
+    ``wrong``.
 
     Of several workloads each has its own rows of a file; those without traffic share the scenario's.
     """
@@ -68,9 +69,11 @@ def with_times(tree: Node) -> Node:
     for name, tenant in tenants.items():
         own = tenant.child("traffic") or shared
         if own is not None and _names_file(own) and isinstance(tenant.value, dict):
-            tree = tree.put(("workloads", name, "traffic"), _timed(own, f"workloads.{name}.traffic", name))
+            with gathering(wrong):
+                tree = tree.put(("workloads", name, "traffic"), _timed(own, f"workloads.{name}.traffic", name))
     if shared is not None and _names_file(shared):
-        tree = tree.without("traffic") if tenants else tree.put(("traffic",), _timed(shared, "traffic", ""))
+        with gathering(wrong):
+            tree = tree.without("traffic") if tenants else tree.put(("traffic",), _timed(shared, "traffic", ""))
     return tree
 
 
@@ -95,8 +98,11 @@ def _timed(traffic: Node, path: str, tenant: str) -> Node:
     return replace(traffic, value={**rest, "times": replace(named, value=times)})
 
 
-def edited(tree: Node, sets: Iterable[str]) -> Node:
-    """The tree with each ``PATH=VALUE`` applied; a value is YAML and may ``use`` a datasheet."""
+def edited(tree: Node, sets: Iterable[str], wrong: list[Problem]) -> Node:
+    """The tree with each ``PATH=VALUE`` applied; a value is YAML and may ``use`` a datasheet.
+
+    Those that cannot be applied are added to ``wrong``.
+    """
     folder = tree.source.folder or Path()
     for item in sets:
         path, equals, text = item.partition("=")
@@ -104,15 +110,17 @@ def edited(tree: Node, sets: Iterable[str]) -> Node:
         source = Source(f"--set {item}", folder)
         if not equals or not all(keys):
             hint = "such as scheduler.kind=greedy"
-            raise InputError([Problem("PATH=VALUE is expected", hint, source.file)])
+            wrong.append(Problem("PATH=VALUE is expected", hint, source.file))
+            continue
         if not text.strip():
             hint = "null stands for nothing, '' for an empty text"
-            raise InputError([Problem("a value is expected behind the =", hint, source.file, None, path)])
+            wrong.append(Problem("a value is expected behind the =", hint, source.file, None, path))
+            continue
         try:
             value = document.of(document.parse(text, source).plain(), source)
             tree = tree.put(keys, filled(stripped(value), (folder,)))
         except InputError as error:
-            raise error.at(source.file, None, path) from None
+            wrong += error.at(source.file, None, path).problems
     return tree
 
 

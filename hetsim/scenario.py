@@ -25,7 +25,7 @@ from hetsim import rules
 from hetsim.counted import expanded, folded
 from hetsim.diagnosis import problems
 from hetsim.document import Node, Source, of, shared
-from hetsim.errors import InputError, Problem
+from hetsim.errors import InputError, Problem, gathering
 from hetsim.hardware.component import kinds
 from hetsim.hardware.link import link_kinds
 from hetsim.kinds import (
@@ -39,12 +39,15 @@ from hetsim.kinds import (
 from hetsim.mix import Mix
 from hetsim.placement import pinned
 from hetsim.resolve import edited, files_of, opened, with_times
+from hetsim.salvage import judged, salvaged
 from hetsim.schedulers.scheduler import Scheduler, scheduler_kinds
 from hetsim.shaping import Shaping
 from hetsim.system import System
 from hetsim.traffic import Batch, Traffic
 from hetsim.units import Amount, Ratio, Time
 from hetsim.workload import Graph, Workload, WorkloadSheet, workload_kinds
+
+_TRIES = 4  # to read what is left of a scenario in which something is wrong
 
 __all__ = ["Expectation", "Parts", "Scenario", "Traffic", "load"]
 
@@ -241,40 +244,66 @@ class Scenario(_Form):
             raise InputError(dict.fromkeys(wrong))
         return found
 
-    def check(self, workload: Workload | None = None) -> None:
+    def check(self, workload: Workload | None = None) -> Workload:
         """Raise InputError for all that can be known to be wrong before the run: this needs the graphs.
 
-        ``workload`` is one that was built from this scenario, so as not to build it again.
+        Returns the workload that it has built for that, unless one that was built before is given.
         """
-        system = self.system()
-        workload = workload or self.build_workload()
-        found = list(rules.iterations_are_expected(self, workload))
-        graphs = list[Graph]()
-        for tenant, part in workload.tenants.items():
-            with self._placing(self.path_of(tenant)):
-                graphs += part.graphs()
-        found += rules.names_match_ops(self, graphs)
-        shaping = self.shaping(system)
-        with self._placing("scheduler"):
-            shaped = [shaping.graph(graph) for graph in graphs]
-        for rule in rules.GRAPHS:
-            found += rule(self, shaped, system, shaping.pin)
+        found: list[Problem] = []
+        system, graphs, known = None, list[Graph](), False
+        with gathering(found):
+            system = self.system()
+        with gathering(found):
+            workload = workload or self.build_workload()
+            found += rules.iterations_are_expected(self, workload)
+            for tenant, part in workload.tenants.items():
+                with self._placing(self.path_of(tenant)):
+                    graphs += part.graphs()
+            found += rules.names_match_ops(self, graphs)
+            known = True
+        if system is not None and known:
+            with gathering(found):
+                shaping = self.shaping(system)
+                with self._placing("scheduler"):
+                    shaped = [shaping.graph(graph) for graph in graphs]
+                for rule in rules.GRAPHS:
+                    found += rule(self, shaped, system, shaping.pin)
         self._refuse(found)
+        assert workload is not None, "else that is refused"
+        return workload
 
     # --- where things stand in the file ---
 
     @classmethod
-    def _of(cls, tree: Node, name: str) -> Self:
-        """The scenario that a resolved tree describes."""
-        tree = with_times(tree)
-        whole = expanded(tree)
-        try:
-            scenario = cls.model_validate(shared(whole), context={})
-        except ValidationError as error:
-            raise InputError(problems(error, whole, cls)) from None
-        scenario._tree, scenario._whole, scenario._name = tree, whole, name
-        scenario._refuse(problem for rule in rules.FORM for problem in rule(scenario))
+    def _of(cls, tree: Node, name: str, unread: Sequence[Problem] = ()) -> Self:
+        """The scenario that a resolved tree describes; ``unread`` is what could not be filled in of it."""
+        wrong = [*unread]
+        whole = tree = with_times(tree, wrong)
+        with gathering(wrong):
+            whole = expanded(tree)
+        blank = [*wrong]
+        scenario, found = cls._read(salvaged(whole, wrong) if wrong else whole)
+        wrong += judged(found, blank)
+        if scenario is not None:
+            scenario._tree, scenario._whole, scenario._name = tree, whole, name
+            broken = [problem for rule in rules.FORM for problem in rule(scenario)]
+            wrong += judged([scenario._placed(problem, "") for problem in broken], blank)
+        if wrong or scenario is None:
+            raise InputError(sorted(wrong, key=lambda problem: (problem.file, problem.line or 0)))
         return scenario
+
+    @classmethod
+    def _read(cls, tree: Node) -> tuple[Self | None, list[Problem]]:
+        """The scenario without what is wrong in the tree, if that leaves one, and what is wrong."""
+        found: list[Problem] = []
+        for _ in range(_TRIES):
+            try:
+                return cls.model_validate(shared(tree), context={}), found
+            except ValidationError as error:
+                told = problems(error, tree, cls)
+                found = found or told  # what is wrong after that comes of what has been left out
+                tree = salvaged(tree, told)
+        return None, found
 
     def _refuse(self, found: Iterable[Problem]) -> None:
         placed = [self._placed(problem, "") for problem in found]
@@ -301,8 +330,9 @@ def load(source: str | Path | Mapping[str, Any], sets: Sequence[str] = (), seed:
     ``sets`` are ``PATH=VALUE`` changes of the resolved scenario, ``seed`` replaces its seed. Raises
     InputError with everything that is wrong.
     """
-    tree, name = opened(source)
-    tree = edited(tree, sets)
+    wrong: list[Problem] = []
+    tree, name = opened(source, wrong)
+    tree = edited(tree, sets, wrong)
     if seed is not None:
         tree = tree.put(("seed",), of(seed, Source("--seed")))
-    return Scenario._of(tree, name)
+    return Scenario._of(tree, name, wrong)

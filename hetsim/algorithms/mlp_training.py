@@ -1,8 +1,8 @@
 """Training a multilayer perceptron by stochastic gradient descent [Rumelhart 1986], its weights in the crossbars.
 
 Forward and backward products are analog. Either the gradients' products and the update are digital, and after every
-``every`` batches the new weights are written, which takes time and energy and wears the cells; or activations and errors
-pulse the cells in place [Gokmen 2016], without reading or verifying.
+``every`` batches the new weights are written, which takes time and energy and wears the cells; or activations and
+errors pulse the cells in place [Gokmen 2016], without reading or verifying.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 class MlpTrainingSheet(LearnerSheet):
-    """``hidden`` layers, ``epochs`` over the training samples in batches of ``batch``; ``in_place`` updates the cells of
-    the weights after each batch, while the host keeps the biases."""
+    """``hidden`` layers, ``epochs`` over the training samples in batches of ``batch``; ``in_place`` updates the cells
+    of the weights after each batch, while the host keeps the biases."""
 
     algorithm: Literal["mlp_training"]
     data: str = "digits"
@@ -126,7 +126,7 @@ class MlpTraining(Learner):
     def _pulsed(self, request: int, weights: dict[str, Array], numbers: bool) -> Program:
         """Training in place: each batch leaves the next version of every matrix."""
         version = 0
-        for version, (x, aims) in enumerate(self._batches(request), 1):  # noqa: B007
+        for version, (x, aims) in enumerate(self._batches(request), 1):
             known = weights if numbers else None
             biases = {name: value for name, value in weights.items() if ".b" in name}
             out = yield Call(self._errors(len(x), known, version - 1), {**biases, "x": x, "aims": aims})

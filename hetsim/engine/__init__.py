@@ -62,7 +62,7 @@ def answered(scenario: Scenario, workload: Workload) -> tuple[Result, Mapping[in
         run.go()
         found = document(run, 0.0)
     found["simulator"]["wall_s"] = time.perf_counter() - started
-    return Result(found, run.meter.trace), run.answers
+    return Result(found, run.meter.trace), run.sources[0].answers
 
 
 def explain(scenario: Scenario, op: str) -> list[dict[str, object]]:

@@ -119,8 +119,8 @@ class Arbiter:
     def _restore(self, saved: Any) -> None:
         self.ring = deque(saved)
 
-    def _ring(self, event: Any) -> None:
-        if event.payload != self._number:
+    def _ring(self, number: int) -> None:
+        if number != self._number:
             return
         over = self._advance(self._clock.now)
         self._retime()

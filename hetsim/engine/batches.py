@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hetsim.engine.clock import Clock
 from hetsim.workload import Call, Graph, Workload
@@ -45,8 +45,8 @@ class Batches:
             self._alarm += 1
             self._clock.alarm(self._wait, self._rung, self._alarm)
 
-    def _rung(self, event: Any) -> None:
-        if event.payload == self._alarm and self._members:
+    def _rung(self, alarm: int) -> None:
+        if alarm == self._alarm and self._members:
             self._flush()
 
     def _flush(self) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from heapq import heappop, heappush
+from typing import Any, TypeVar
 
 import simpy
+from simpy.core import EmptySchedule
+from simpy.events import NORMAL
 
 from hetsim.errors import RunError
 
+P = TypeVar("P")
+
 
 class Clock(simpy.Environment):
-    """A SimPy environment that counts its events and stops at a limit."""
+    """A SimPy environment that counts its events and stops at a limit.
+
+    Next to SimPy's own events its queue holds alarms: a call and its payload, which need no event around them.
+    """
 
     def __init__(self, max_events: int | None = None) -> None:
         super().__init__(initial_time=0)
@@ -23,22 +31,21 @@ class Clock(simpy.Environment):
         """The simulated time in ticks."""
         return self._now  # type: ignore[return-value]  # an int as long as every delay is one
 
-    def alarm(self, delay: int, call: Callable[[Any], None], payload: Any) -> None:
-        """Call ``call(event)`` after ``delay`` ticks; ``event.payload`` is the payload.
-
-        Alarms of one tick ring in the order in which they were set.
-        """
+    def alarm(self, delay: int, call: Callable[[P], None], payload: P) -> None:
+        """Call ``call(payload)`` after ``delay`` ticks. Alarms of one tick ring in the order in which they were set."""
         self.events += 1
         if self.events > self._limit:
             raise RunError(f"the run needs more than max_events = {self._limit} events; stopped at {self._now} ps")
-        self.schedule(Alarm(call, payload), delay=delay)  # type: ignore[arg-type]
+        alarm: Any = (call, payload)
+        heappush(self._queue, (self._now + delay, NORMAL, next(self._eid), alarm))
 
-
-class Alarm:
-    """What SimPy needs of an event that has been triggered, and no more: a timeout without a process to resume."""
-
-    __slots__ = ("callbacks", "payload")
-    _ok = True
-
-    def __init__(self, call: Callable[[Any], None], payload: Any) -> None:
-        self.callbacks, self.payload = [call], payload
+    def step(self) -> None:
+        """Ring the next alarm, or process the next event."""
+        queue: list[Any] = self._queue
+        if not queue:
+            raise EmptySchedule
+        if type(queue[0][3]) is tuple:
+            self._now, _, _, (call, payload) = heappop(queue)
+            call(payload)
+        else:
+            super().step()

@@ -8,6 +8,7 @@ from typing import Any, cast
 from hetsim.engine.calendar import Calendar
 from hetsim.engine.clock import Clock
 from hetsim.engine.faults import early, failed, listed, nonsense, stalled
+from hetsim.engine.holds import Claim
 from hetsim.engine.job import DONE, HOST, STARTED, WAITING, Job
 from hetsim.engine.lanes import Roads
 from hetsim.engine.meter import Meter
@@ -144,12 +145,13 @@ class Dispatcher:
             self._clock.alarm(job.ready[i] - now, self._released, (job, i))
         job.missing[i] = missing
         if not missing:
-            self._ready(job, i, now)
+            job.ready[i] = now
+            self._queues.acquire(job, i, now)
 
     # --- feeding ---
 
-    def _released(self, event: Any) -> None:
-        job, i = event.payload
+    def _released(self, claim: Claim) -> None:
+        job, i = claim
         self._arrived(job, i, self._clock.now)
 
     def _arrived(self, job: Job, reader: int, now: int) -> None:
@@ -159,15 +161,13 @@ class Dispatcher:
             if not job.left and not job.returns:
                 self._complete(job)
             return
-        job.missing[reader] -= 1
-        if not job.missing[reader]:
-            self._ready(job, reader, now)
+        missing = job.missing
+        missing[reader] -= 1
+        if not missing[reader]:
+            job.ready[reader] = now
+            self._queues.acquire(job, reader, now)
 
     # --- queueing ---
-
-    def _ready(self, job: Job, i: int, now: int) -> None:
-        job.ready[i] = now
-        self._queues.acquire(job, i, now)
 
     def _granted(self, job: Job, i: int, now: int) -> None:
         """All holds are there. Plan again if what is stored changed meanwhile; wait for the first chunk."""
@@ -195,8 +195,8 @@ class Dispatcher:
 
     # --- running ---
 
-    def _begin(self, event: Any) -> None:
-        job, i, fed = event.payload
+    def _begin(self, payload: tuple[Job, int, tuple[int, ...]]) -> None:
+        job, i, fed = payload
         self._start(job, i, fed, self._clock.now)
 
     def _start(self, job: Job, i: int, fed: tuple[int, ...] | None, now: int) -> None:
@@ -237,18 +237,15 @@ class Dispatcher:
             self._lanes[name] = Calendar()
         return self._lanes[name]
 
-    def _serve(self, event: Any) -> None:
+    def _serve(self, claim: Claim) -> None:
         """Setup is over: be served by every port side by side, and by the op's own pipeline."""
-        job, i = event.payload
+        job, i = claim
         recipe = job.recipes[i]
         left = [len(recipe.ports) + (recipe.length > 0)]
         if recipe.length:
-            self._clock.alarm(recipe.length, self._served_alone, (job, i, left))
+            self._clock.alarm(recipe.length, self._served, (job, i, left))
         for name, amount in recipe.ports:
             self._ports[name].join(amount, self._served, (job, i, left))
-
-    def _served_alone(self, event: Any) -> None:
-        self._served(event.payload)
 
     def _served(self, payload: tuple[Job, int, list[int]]) -> None:
         job, i, left = payload
@@ -256,15 +253,12 @@ class Dispatcher:
         if not left[0]:
             job.ends[i] = now = self._clock.now
             self._outlook.started(job.recipes[i], now)
-            self._finish(job, i, now)
+            self._ended((job, i))
 
-    def _ended(self, event: Any) -> None:
-        job, i = event.payload
-        self._finish(job, i, self._clock.now)
-
-    def _finish(self, job: Job, i: int, now: int) -> None:
+    def _ended(self, claim: Claim) -> None:
         """The op is done: account for it, push its outputs, and let go of its resources."""
-        recipe = job.recipes[i]
+        job, i = claim
+        recipe, now = job.recipes[i], self._clock.now
         self._outlook.now = now
         self._meter.ended(job, i, now)
         job.status[i] = DONE

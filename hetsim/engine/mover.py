@@ -129,8 +129,8 @@ class Mover:
                 return
         self._booked(job, place, hops, number, times, head + hop.occupancy)
 
-    def _threaded(self, event: Any) -> None:
-        self._thread(*event.payload)
+    def _threaded(self, payload: Any) -> None:
+        self._thread(*payload)
 
     def _served(self, payload: Any, begin: int) -> None:
         """The arbiter of a lane is done with a transfer."""
@@ -138,8 +138,8 @@ class Mover:
         latency = hops[number].total - hops[number].occupancy
         self._booked(job, place, hops, number, (asked, begin, before), self._clock.now + latency)
 
-    def _crossed(self, event: Any) -> None:
-        job, place, hops, number, end = event.payload
+    def _crossed(self, payload: Any) -> None:
+        job, place, hops, number, end = payload
         now = self._clock.now
         if number < len(hops):
             self._cross(job, place, hops, number, now, end)

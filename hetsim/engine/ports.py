@@ -49,8 +49,8 @@ class Port:
             left = max(0.0, self._jobs[0][0] - self._v)
             self._clock.alarm(ticks(left * len(self._jobs) / self.rate), self._depart, self._alarm)
 
-    def _depart(self, event: Any) -> None:
-        if event.payload != self._alarm:
+    def _depart(self, alarm: int) -> None:
+        if alarm != self._alarm:
             return
         self._advance()
         target = self._jobs[0][0]

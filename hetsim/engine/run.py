@@ -37,9 +37,9 @@ class Run:
     ) -> None:  # fmt: skip
         self.scenario = self.question = scenario
         self._progress = progress
-        self.system, self.workload = scenario.system(), workload or scenario.build_workload()
         if workload is None:  # else it was built from this scenario, and checked
-            scenario.check(self.workload)
+            workload = scenario.check()
+        self.system, self.workload = scenario.system(), workload
         self.sources = sources(scenario, self.workload)
         self.total = sum(source.total for source in self.sources)
         self.clock = Clock(scenario.max_events)
@@ -118,9 +118,9 @@ class Run:
                 return
             self._begin(request)
 
-    def _arrived(self, event: Any) -> None:
-        self._begin(event.payload)
-        self._arrive_next(self.source(event.payload))
+    def _arrived(self, request: int) -> None:
+        self._begin(request)
+        self._arrive_next(self.source(request))
 
     def _begin(self, request: int) -> None:
         source = self.source(request)

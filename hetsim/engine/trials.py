@@ -20,8 +20,7 @@ from hetsim.workload import Graph, Op, Workload
 
 def prepared(scenario: Scenario, progress: Progress | None = None, workload: Workload | None = None) -> Run:
     """A run of a scenario, with all tried that its policy wants to try before it; ``workload`` in place of its own."""
-    workload, scheduler = workload or scenario.build_workload(), scenario.build_scheduler()
-    scenario.check(workload)
+    workload, scheduler = scenario.check(workload), scenario.build_scheduler()
     changed = scenario
     if scheduler.prepares:
         changes = scheduler.prepare(Trials(scenario, workload))

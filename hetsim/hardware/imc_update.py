@@ -22,7 +22,8 @@ def updated(op: Op) -> tuple[Tensor, Matrix]:
     """The stored matrix that an op updates, and what it looks like: a vector for each outer product."""
     stored, rows = op.inputs[0], op.inputs[1]
     assert stored is not None and rows is not None
-    return stored, Matrix(*stored.shape, rows.shape[0], 1, stored)
+    k, n = stored.shape
+    return stored, Matrix(k, n, rows.shape[0], 1, stored)
 
 
 def refusal(sheet: ImcSheet, op: Op, todo: Work) -> str:

@@ -55,8 +55,7 @@ def moved(
     mover = Mover(clock, Roads(system, clock), log, done)  # type: ignore[arg-type]
     job: Any = SimpleNamespace(copies={}, shape=SimpleNamespace(tensors=[SimpleNamespace(name="t")] * len(transfers)))
 
-    def send(event: Any) -> None:
-        number = event.payload
+    def send(number: int) -> None:
         _, source, target, size = transfers[number]
         mover.send(job, number, source, target, size, number)
 

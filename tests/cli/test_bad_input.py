@@ -171,9 +171,9 @@ def told(command: str, text: str) -> str:
 @pytest.mark.parametrize("name", BAD)
 def test_bad_scenarios_are_told_to_a_person(name: str, command: str) -> None:
     text, words = BAD[name]
-    started = time.monotonic()
+    started = time.process_time()
     said = told(command, text)
-    assert time.monotonic() - started < 5, "an alias bomb or the like was let in"
+    assert time.process_time() - started < 5, "an alias bomb or the like was let in"
     assert words is None or said == words
 
 
@@ -209,6 +209,43 @@ def test_an_operator_that_nothing_supports_is_told(folder: Path, command: str) -
     )
 
 
+MANY = """\
+sed: 1
+system:
+  components:
+    P1: {use: cpus/nothing}
+    P2: {kind: abstrakt}
+    P3: {kind: abstract}
+  links:
+    net: {kind: ideal, bandwidth: 1 J, between: [P1, P9]}
+workload:
+  tasks:
+    n1: {cost: {P1: 14}}
+scheduler: {kind: hefty, pin: {n1: P4}}
+traffic: {kind: trace, file: nothing.txt}
+"""
+
+
+def test_faults_of_all_kinds_are_told_at_once() -> None:
+    Path("bad.yaml").write_text(MANY)
+    answer = CliRunner().invoke(app, ["run", "bad.yaml", "--set", "seed", "--set", "marks=x"], catch_exceptions=False)
+    heads = [line for line in answer.stderr.splitlines() if not line.startswith(" ")]
+    assert answer.exit_code == 2 and heads == [
+        "--set marks=x  marks", "--set seed", "bad.yaml:1  sed", "bad.yaml:4  system.components.P1.use",
+        "bad.yaml:5  system.components.P2.kind", "bad.yaml:8  system.links.net.bandwidth",
+        "bad.yaml:8  system.links.net.between.1", "bad.yaml:11  workload.tasks.n1.cost.P1",
+        "bad.yaml:12  scheduler.kind", "bad.yaml:12  scheduler.pin.n1", "bad.yaml:13  traffic.file",
+    ]  # fmt: skip
+
+
+def test_faults_of_a_part_of_the_workload_and_of_the_sweep_are_told_at_once() -> None:
+    text = GOOD.replace("P2: 16 s", "P7: 16 s").replace("kind: heft", "kind: heft, pin: {nx: P1}")
+    said = told("check", text + "sweep: {seed: [1, -2]}\n")
+    assert [line.split("  ")[1] for line in said.splitlines() if not line.startswith(" ")] == [
+        "scheduler.pin.nx", "workload.tasks.n1.cost.P7", "seed",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -235,7 +272,7 @@ def test_a_process_ends_with_status_2(name: str) -> None:
     Path("bad.yaml").write_text(BAD[name][0])
     command = [sys.executable, "-m", "hetsim", "run", "bad.yaml", "--out", "o"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=30, env=env, check=False)
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, check=False)
     assert answer.returncode == 2 and answer.stdout == ""
     assert "bad.yaml" in answer.stderr and "Traceback" not in answer.stderr
     assert not Path("o").exists()

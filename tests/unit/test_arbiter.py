@@ -38,9 +38,9 @@ def served(policy: str, turnaround: int, order: tuple[str, ...], messages: list[
     def done(number: Any, begun: int) -> None:
         found[number] = begun, clock.now
 
-    def asked(event: Any) -> None:
-        m = messages[event.payload]
-        shared.ask(m.sender, m.occupancy, m.bursts, done, event.payload)
+    def asked(number: int) -> None:
+        m = messages[number]
+        shared.ask(m.sender, m.occupancy, m.bursts, done, number)
 
     for i, m in enumerate(messages):
         clock.alarm(m.asked, asked, i)

@@ -31,7 +31,7 @@ LAYERS: dict[str, tuple[str, str]] = {
     "hardware": ("hardware", "analog numerics workload"),
     "system": ("system", "hardware"),
     "schedulers": ("schedulers", "system"),
-    "scenario": ("scenario kinds counted diagnosis resolve placement rules shaping", "schedulers"),
+    "scenario": ("scenario kinds counted diagnosis resolve salvage placement rules shaping", "schedulers"),
     "trace": ("spans power perfetto tables", "base"),
     "plots": ("plots", "trace"),
     "result": ("result", "plots"),
