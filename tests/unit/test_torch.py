@@ -140,6 +140,9 @@ def test_other_shapes_than_captured() -> None:
     for wrong in (torch.rand(3, 4), torch.rand(2, 4).double(), [torch.rand(2, 4)], 1.0):
         with pytest.raises(InputError, match=r"captured for float32 \[2, 4\]; given are"):
             compiled(wrong)
+    unsigned = ours.compile(nn.ReLU(), torch.rand(2), system=CPU, unsigned=True)
+    with pytest.raises(InputError, match="negative numbers"):
+        unsigned(torch.tensor([0.1, -0.1]))
     with pytest.raises(InputError, match="has not been called"):
         ours.compile(nn.Linear(4, 3), torch.rand(2, 4), system=CPU).result  # noqa: B018
 
