@@ -86,6 +86,9 @@ class Call:
     def __getitem__(self, name: str) -> Any:
         return self._arguments[name]
 
+    def __len__(self) -> int:
+        return len(self._arguments)
+
     def __contains__(self, name: str) -> bool:
         return name in self._arguments
 

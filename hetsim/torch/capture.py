@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hetsim.workload import Array
 
 KEPT = ("linear", "scaled_dot_product_attention", "softplus")  # operators that are not taken apart
-_SILENT = ("_assert_tensor_metadata", "_assert_async", "_assert_scalar")  # they check what is known here
 _IR = 10
 
 
@@ -170,7 +169,7 @@ class _Capture:
             self._values[node.name] = made
             return
         found = node.meta.get("val")
-        made = None if found is None else self._made(node, found)
+        made = None if found is None else self._made(node, found)  # a check makes nothing
         if isinstance(made, str):
             self._miss(made, node)
             made = None
@@ -199,6 +198,8 @@ class _Capture:
             return rule(self._writer, call)
         except UnsupportedError as error:
             return f"{target} in this form ({error})"
+        except KeyError:
+            return str(target)  # its overload has other arguments
 
     def _resolved(self, arguments: Any) -> Any:
         """Arguments with values in the place of nodes."""
@@ -213,8 +214,7 @@ class _Capture:
         return self._writer.constant(_numbers(made), name)
 
     def _miss(self, what: str, node: Any) -> None:
-        if not (what.startswith("aten.") and what.split(".")[1] in _SILENT):
-            self._unknown.setdefault(what, []).append(_told(node))
+        self._unknown.setdefault(what, []).append(_told(node))
 
     def _refuse_unknown(self) -> None:
         if self._unknown:

@@ -88,6 +88,8 @@ class Compiled:
     def __call__(self, *inputs: Any) -> Any:
         """The module's result for tensors of the captured shapes, in the structure that the module itself gives."""
         given = self._captured.tensors(inputs)
+        if self._workload.sheet.unsigned and any(bool((x < 0).any()) for x in given.values()):
+            raise InputError.of("inputs have negative numbers, but were said to be unsigned")
         workload, names = self._workload, self._captured.outputs
         workload.given = {name: x.detach().cpu().numpy() for name, x in given.items()}
         exact = self._exact(inputs)

@@ -124,6 +124,12 @@ def test_unknown_operators_are_named_all_at_once() -> None:
     assert "(nodes: erfinv in inner)" in told  # the part of the module in which it stands
 
 
+def test_forms_that_rules_leave_out_are_no_wrong_numbers() -> None:
+    told = refused(modules.Odd(), torch.rand(1, 2, 6, 6))
+    for operator in ("aten.round.decimals", "aten.view.dtype", "aten.avg_pool2d.default"):
+        assert f"operator {operator} in this form" in told
+
+
 def test_no_module() -> None:
     assert "torch.nn.Module is expected, found function" in refused(lambda x: x, torch.rand(3))
     assert "example inputs are tensors, found int" in refused(nn.ReLU(), 3)
@@ -140,6 +146,9 @@ def test_other_shapes_than_captured() -> None:
     for wrong in (torch.rand(3, 4), torch.rand(2, 4).double(), [torch.rand(2, 4)], 1.0):
         with pytest.raises(InputError, match=r"captured for float32 \[2, 4\]; given are"):
             compiled(wrong)
+    unsigned = ours.compile(nn.ReLU(), torch.rand(2), system=CPU, unsigned=True)
+    with pytest.raises(InputError, match="negative numbers"):
+        unsigned(torch.tensor([0.1, -0.1]))
     with pytest.raises(InputError, match="has not been called"):
         ours.compile(nn.Linear(4, 3), torch.rand(2, 4), system=CPU).result  # noqa: B018
 

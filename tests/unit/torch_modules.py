@@ -101,6 +101,7 @@ class Products(nn.Module):
             torch.bmm(x[0], x[1]), torch.baddbmm(x[0], x[0], x[1]), torch.einsum("bchw,bcwv->bchv", x, x),
             self.grouped(x), self.depthwise(x), self.dilated(x), self.same(x), self.signal(x[:, :, 0]), self.grown(x),
             functional.scaled_dot_product_attention(x, x * 2, x),
+            functional.scaled_dot_product_attention(x, x, x, is_causal=True),
             functional.scaled_dot_product_attention(x, x, x, attn_mask=mask, scale=0.3),
             functional.scaled_dot_product_attention(x, x, x, attn_mask=torch.zeros(6, 6) + 0.1),
         ]  # fmt: skip
@@ -110,6 +111,13 @@ class Integers(nn.Module):
     def forward(self, x: Any) -> Any:
         n = (x * 10).long()
         return [n + 1, n * 2, n % 3, n / 2, n & 3, n == 2, n.sum(1), n.float() + torch.arange(6), n.amax(1), n + x]
+
+
+class Odd(nn.Module):
+    """Forms of known operators that rules leave out, none of which may come out as another number."""
+
+    def forward(self, x: Any) -> Any:
+        return x.round(decimals=1), x.view(torch.int32), functional.avg_pool2d(x, 3, 2, 1, ceil_mode=True)
 
 
 class Inner(nn.Module):

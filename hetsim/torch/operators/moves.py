@@ -13,6 +13,8 @@ _END = 2**63 - 1
 
 def _view(w: Writer, call: Call) -> Value:
     """The same numbers in the shape of the result."""
+    if call.first.dtype != call.dtype:
+        raise UnsupportedError("bits cannot be taken as numbers of another dtype")
     return w.reshaped(call.first, call.shape)
 
 

@@ -31,7 +31,13 @@ def _result(call: Call, kind: str, w: Writer, *inputs: Value | None, **attribute
 
 def _unary(kind: str) -> Rule:
     """Of one tensor; whole numbers become floats where the result is one."""
-    return lambda w, call: _result(call, kind, w, w.cast(call.first, call.dtype))
+
+    def rule(w: Writer, call: Call) -> Value:
+        if len(call) > 1:
+            raise UnsupportedError("only one argument is known")
+        return _result(call, kind, w, w.cast(call.first, call.dtype))
+
+    return rule
 
 
 def _binary(kind: str) -> Rule:
@@ -152,8 +158,7 @@ def _cast(w: Writer, call: Call) -> Value:
 
 def _filled(w: Writer, call: Call) -> Value:
     """One number everywhere; of the tensor that it is like only the shape counts."""
-    value = call.get("fill_value", call.get("value"))
-    scalar = w.number(value, call.dtype)
+    scalar = w.cast(call.get("fill_value", call.get("value")), call.dtype)
     return _result(call, "Expand", w, scalar, w.integers(call.shape))
 
 

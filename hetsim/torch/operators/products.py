@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from hetsim.torch.call import Call, Rule, UnsupportedError, Value, Writer, each, like
 
 
@@ -61,14 +63,17 @@ def _convolution(w: Writer, call: Call) -> Value:
 def _attention(w: Writer, call: Call) -> Value:
     """``softmax(Q K' scale + mask) V`` over the last two dimensions [Vaswani 2017]."""
     query, key, value, mask = call["query"], call["key"], call["value"], call["attn_mask"]
-    if call["is_causal"] or call["dropout_p"] or call.get("enable_gqa"):
-        raise UnsupportedError("causal by flag, dropout and shared heads are not known: give a mask, repeat the heads")
+    if call["dropout_p"] or call.get("enable_gqa"):
+        raise UnsupportedError("dropout and shared heads are not known: repeat the heads")
     rank, depth = len(query.shape), query.shape[-1]
     scale = depth**-0.5 if call["scale"] is None else call["scale"]
     turned = w.transposed(key, [*range(rank - 2), rank - 1, rank - 2])
     made = like((*query.shape[:-1], key.shape[-2]), call.dtype)
     scores = w.op("MatMul", query, turned, like=made)
     scores = w.op("Mul", scores, w.number(scale, call.dtype), like=made)
+    if call["is_causal"]:
+        below = np.tril(np.ones((query.shape[-2], key.shape[-2]), bool))
+        mask = w.constant(below, f"causal {list(below.shape)}")
     if mask is not None and mask.dtype == "bool":
         lowest = w.number(float("-inf"), call.dtype)
         scores = w.op("Where", mask, scores, lowest, like=made)

@@ -46,6 +46,8 @@ def _extreme(kind: str, place: str) -> Rule:
     """The largest or smallest along an axis, and where it is; of all without an axis."""
 
     def rule(w: Writer, call: Call) -> Value | Sequence[Value]:
+        if "other" in call:
+            raise UnsupportedError("of two tensors: use maximum or minimum")
         if "dim" not in call:
             whole: Value = w.op(kind, call["self"], w.integers(range(len(call["self"].shape))), like=call.makes[0],
                                 keepdims=0)  # fmt: skip
@@ -89,8 +91,9 @@ def _softmax(kind: str) -> Rule:
 
 
 def _cumulative(w: Writer, call: Call) -> Value:
-    axis = w.constant(np.array(call["dim"] % max(len(call.shape), 1), np.int64), f"{call['dim'] % len(call.shape)}")
-    made: Value = w.op("CumSum", w.cast(call["self"], call.dtype), axis, like=call.makes[0])
+    axis = call["dim"] % max(len(call.shape), 1)
+    along = w.constant(np.array(axis, np.int64), f"{axis}")
+    made: Value = w.op("CumSum", w.cast(call["self"], call.dtype), along, like=call.makes[0])
     return made
 
 

@@ -10,6 +10,8 @@ from hetsim.torch.call import Call, Rule, UnsupportedError, Value, Writer, each,
 
 def _window(call: Call, dimensions: int) -> dict[str, Any]:
     """Kernel, strides (by default the kernel's size) and pads."""
+    if call["ceil_mode"] and any(call["padding"]):
+        raise UnsupportedError("ceil_mode with padding counts windows otherwise than ONNX does")
     kernel = each(call["kernel_size"], dimensions)
     stride = each(call["stride"], dimensions) if call["stride"] else kernel
     return {"kernel_shape": kernel, "strides": stride, "pads": each(call["padding"], dimensions) * 2}
