@@ -4,9 +4,7 @@
 bool [m, r]: whether every feature of the sample lies in the row's interval, low <= x < high.
 ``FadingMemory(drive [m, s, n])`` are the states [m, s, n] of n nodes after each of s steps of m sequences: a state
 fades by the factor ``decay``, then a drive a (clipped to 0..1) opens 1 - exp(-``gain`` f(a)) of what it leaves to 1,
-f(a) = sinh(``steepness`` a) / sinh(``steepness``). ``OuterUpdate(W [k, n], x [b, k], d [b, n])`` is W plus ``rate``
-times the outer products of rows of x and d: the next version of W, a stored matrix, which cells can become where they
-are. All are named after the hardware that does them.
+f(a) = sinh(``steepness`` a) / sinh(``steepness``). All are named after the hardware that does them.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hetsim.errors import RunError
-from hetsim.formats import one_blas_thread, product
+from hetsim.formats import one_blas_thread
 
 if TYPE_CHECKING:
     from hetsim.workload import Array, Op
@@ -70,15 +68,8 @@ def _fade(op: Op, inputs: Sequence[Array | None]) -> Array:
     return faded(drive, facts["decay"], facts["gain"], facts["steepness"])
 
 
-def _outer_update(op: Op, inputs: Sequence[Array | None]) -> Array:
-    matrix, x, d = inputs
-    assert matrix is not None and x is not None and d is not None
-    return np.asarray(matrix + matrix.dtype.type(op.attributes["rate"]) * product(x.T, d))
-
-
 OPERATORS: Mapping[str, Callable[[Op, Sequence[Array | None]], Array]] = {
     "AnalogSolve": _solve,
     "CamSearch": _search,
     "FadingMemory": _fade,
-    "OuterUpdate": _outer_update,
 }

@@ -80,11 +80,6 @@ def _solve(op: Shapes) -> tuple[int, int]:
     return n**3 // 3 + n * op.made, 0
 
 
-def _outer_update(op: Shapes) -> tuple[int, int]:
-    """The product of samples' rows and columns, scaled and added to the matrix."""
-    return op.given(1).size * op.given(2).shape[1], 2 * op.made
-
-
 def _cam_search(op: Shapes) -> tuple[int, int]:
     """Two comparisons for each sample, row and feature."""
     return 0, 2 * op.made * op.source.shape[1]
@@ -116,7 +111,7 @@ RULES: Mapping[str, Rule] = {
     "BatchNormalization": _each(2),  # one scale and one shift, prepared beforehand
     "InstanceNormalization": _each(8),  # mean 1, variance 3, normalise 2, scale and shift 2
     "LayerNormalization": _each(8),
-    "TopK": _top, "AnalogSolve": _solve, "CamSearch": _cam_search, "OuterUpdate": _outer_update,
+    "TopK": _top, "AnalogSolve": _solve, "CamSearch": _cam_search,
     "FadingMemory": _each(10),  # fade; scale, sinh, scale, scale, exp, from one; from one, multiply, add
     "ScatterND": _scatter, "LRN": _local_response, "Softmax": _softmax(-2), "LogSoftmax": _softmax(-1),
     "MaxPool": _window(0), "AveragePool": _window(1),

@@ -221,10 +221,10 @@ class Builder:
 
 
 class Stored:
-    """A matrix W [K, N] that stays where it is and is read both ways, or updated there.
+    """A matrix W [K, N] that stays where it is and is read both ways.
 
-    A part without transposed reads stores it once for each direction. ``load`` gives the numbers; None for a matrix
-    that is known by its ``shape`` only.
+    It is one tensor for each direction, so that a part without transposed reads stores both. ``load`` gives the
+    numbers; None for a matrix that is known by its ``shape`` only.
     """
 
     def __init__(
@@ -235,21 +235,24 @@ class Stored:
         load: Callable[[], Array] | None,
         version: int = 0,
     ) -> None:
-        self._builder, self._shape = builder, shape
-        self._matrix = Value(builder, name, shape, "float32", load=load, constant=True, version=version)
+        self._builder, self._name, self._shape, self._load, self._version = builder, name, shape, load, version
 
     def forward(self, x: Value, name: str) -> Value:
         """x [M, K] -> x W [M, N], by an op of this name."""
-        return (x @ self._matrix).named(name)
+        matrix = Value(
+            self._builder, self._name, self._shape, "float32", load=self._load, constant=True, version=self._version
+        )
+        return (x @ matrix).named(name)
 
     def back(self, y: Value, name: str) -> Value:
         """y [M, N] -> y Wᵀ [M, K], by an op of this name."""
-        return self._builder.op("Gemm", name, y, self._matrix, shape=(y.shape[0], self._shape[0]), transB=1)
-
-    def update(self, x: Value, d: Value, rate: float, name: str) -> Value:
-        """W plus ``rate`` times xᵀ d for x [M, K] and d [M, N], by an op of this name: the next version's numbers, not
-        numbers (NaN) where the matrix is in cells that nobody read."""
-        return self._builder.op("OuterUpdate", name, self._matrix, x, d, shape=self._shape, rate=rate)
+        load = self._load
+        turned = None if load is None else lambda: load().T.copy()
+        matrix = Value(
+            self._builder, f"{self._name} transposed", self._shape[::-1], "float32",
+            load=turned, constant=True, version=self._version,
+        )  # fmt: skip
+        return (y @ matrix).named(name)
 
 
 def _integers(*values: int) -> Array:

@@ -2,7 +2,6 @@
 
 Products with stored weights may run in crossbars. What multiplies two moving operands (gradients), activations and the
 update are digital; the host keeps the weights that it updates in full precision [Nandakumar 2020] and writes them anew.
-Or the cells are updated where they are [Burr 2015; Gokmen 2016], and nobody else knows the weights.
 """
 
 from __future__ import annotations
@@ -46,12 +45,11 @@ class DenseNet:
 
     def inputs(self, b: Builder) -> dict[str, Value]:
         """The weights and biases as inputs of a graph, so that they can be updated."""
-        shapes = enumerate(zip(self.sizes, self.sizes[1:], strict=False))
-        return self.biases(b) | {f"{self.name}.w{i}": b.input(f"{self.name}.w{i}", shape) for i, shape in shapes}
-
-    def biases(self, b: Builder) -> dict[str, Value]:
-        """The biases alone as inputs of a graph."""
-        return {f"{self.name}.b{i}": b.input(f"{self.name}.b{i}", (1, n)) for i, n in enumerate(self.sizes[1:])}
+        made = {}
+        for i, (k, n) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
+            made[f"{self.name}.w{i}"] = b.input(f"{self.name}.w{i}", (k, n))
+            made[f"{self.name}.b{i}"] = b.input(f"{self.name}.b{i}", (1, n))
+        return made
 
     def stored(self, b: Builder, weights: Weights | None, version: int) -> list[Stored]:
         """The matrices as they were written last; without numbers by their shapes."""
@@ -75,25 +73,15 @@ class DenseNet:
     ) -> tuple[dict[str, Value], Value]:
         """The gradient for every weight, and the error at the input if it is asked ``to_input``, else at the first
         layer."""
-        errors, first = self.errors(activations, error, matrices, use, to_input)
         slopes = {}
         for i in reversed(range(self.depth)):
-            slopes[f"{self.name}.w{i}"] = activations[i].transpose() @ errors[i]
-            slopes[f"{self.name}.b{i}"] = errors[i].sum(0)
-        return slopes, first
-
-    def errors(
-        self, activations: Sequence[Value], error: Value, matrices: Sequence[Stored], use: str, to_input: bool = False
-    ) -> tuple[list[Value], Value]:
-        """The error behind every layer, and as `back` the one at the input or the first layer."""
-        found = [error] * self.depth
-        for i in reversed(range(self.depth)):
-            found[i] = error
+            slopes[f"{self.name}.w{i}"] = activations[i].transpose() @ error
+            slopes[f"{self.name}.b{i}"] = error.sum(0)
             if i or to_input:
                 error = matrices[i].back(error, f"{self.name}.back{i}{use}")
             if i:
                 error = error * (activations[i] > 0.0).cast("float32")
-        return found, error
+        return slopes, error
 
     # --- the same in NumPy, in the dtype of its operands ---
 

@@ -1,17 +1,16 @@
 """Training a multilayer perceptron by stochastic gradient descent [Rumelhart 1986], its weights in the crossbars.
 
-Forward and backward products are analog. Either the gradients' products and the update are digital, and after every
-``every`` batches the new weights are written, which takes time and energy and wears the cells; or activations and
-errors pulse the cells in place [Gokmen 2016], without reading or verifying.
+Forward and backward products are analog, the gradients' products and the update digital. After every ``every``
+batches the new weights are written: that takes time and energy, and wears the cells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from hetsim.algorithms.algorithm import Learner, LearnerSheet, accuracy, one_hot
 from hetsim.algorithms.builder import Builder
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 
 
 class MlpTrainingSheet(LearnerSheet):
-    """``hidden`` layers, ``epochs`` over the training samples in batches of ``batch``; ``in_place`` updates the cells
-    of the weights after each batch, while the host keeps the biases."""
+    """``hidden`` layers, ``epochs`` over the training samples in batches of ``batch``."""
 
     algorithm: Literal["mlp_training"]
     data: str = "digits"
@@ -34,13 +32,6 @@ class MlpTrainingSheet(LearnerSheet):
     batch: int = Field(default=32, ge=1)
     rate: float = Field(default=0.1, gt=0)
     every: int = Field(default=1, ge=1)
-    in_place: bool = False
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.in_place and self.every > 1:
-            raise ValueError("in place, weights are updated after every batch: leave every out")
-        return self
 
 
 @register
@@ -64,33 +55,12 @@ class MlpTraining(Learner):
         slopes, _ = net.back(activations, (chances - aims) * (1 / size), matrices, "")
         return b.graph(updated(weights, slopes, self.sheet.rate))
 
-    def _errors(self, size: int, written: Weights | None, version: int) -> Graph:
-        """A batch of so many samples: what pulses the rows and columns of every matrix, and new biases."""
-        net, b = self._net, Builder("errors")
-        x, aims, old = b.input("x", (size, net.sizes[0])), b.input("aims", (size, net.sizes[-1])), net.biases(b)
-        matrices = net.stored(b, written, version)
-        activations = net.forward(x, matrices, old, "")
-        chances = b.op("Softmax", "chances", activations[-1], axis=-1)
-        errors, _ = net.errors(activations, (chances - aims) * (1 / size), matrices, "")
-        slopes = {f"net.b{i}": error.sum(0) for i, error in enumerate(errors)}
-        rows = [a.named(f"x{i}") for i, a in enumerate(activations[1:-1], 1)]
-        columns = [error.named(f"d{i}") for i, error in enumerate(errors)]
-        return b.graph([*rows, *columns, *updated(old, slopes, self.sheet.rate)])
-
-    def _update(self, size: int, written: Weights | None, version: int) -> Graph:
-        """The outer products of all samples of a batch, into the cells."""
-        net, b = self._net, Builder("update")
-        made = []
-        for i, matrix in enumerate(net.stored(b, written, version)):
-            x, d = (b.input(f"{letter}{i}", (size, net.sizes[i + k])) for k, letter in enumerate("xd"))
-            made.append(matrix.update(x, d, -self.sheet.rate, f"net.update{i}"))
-        return b.graph(made)
-
     def _test(self, written: Weights | None, version: int) -> Graph:
         net, b = self._net, Builder("test")
         x = b.input("x", self.split.x_test.shape)
         matrices = net.stored(b, written, version)
-        scores = net.forward(x, matrices, net.biases(b), "_test")[-1]
+        biases = {f"net.b{i}": b.input(f"net.b{i}", (1, n)) for i, n in enumerate(net.sizes[1:])}
+        scores = net.forward(x, matrices, biases, "_test")[-1]
         return b.graph([scores.argmax(1).named("answer")])
 
     def _batches(self, request: int) -> Iterator[tuple[Array, Array]]:
@@ -105,13 +75,10 @@ class MlpTraining(Learner):
     def graphs(self) -> Sequence[Graph]:
         n, batch = len(self.split.x), self.sheet.batch
         sizes = dict.fromkeys((min(batch, n), n % batch or batch))
-        kinds = (self._errors, self._update) if self.sheet.in_place else (self._step,)
-        return [*(kind(size, None, 1) for size in sizes for kind in kinds), self._test(None, 1)]
+        return [*(self._step(size, None, 1) for size in sizes), self._test(None, 1)]
 
     def program(self, request: int, numbers: bool) -> Program:
         weights = self._net.initial(self.draw("weights", request))
-        if self.sheet.in_place:
-            return (yield from self._pulsed(request, weights, numbers))
         written, version = weights, 0
         for count, (x, aims) in enumerate(self._batches(request), 1):
             step = self._step(len(x), written if numbers else None, version)
@@ -122,22 +89,6 @@ class MlpTraining(Learner):
         test = self._test(weights if numbers else None, version + 1)
         out = yield Call(test, {**biases, "x": self.split.x_test})
         return None if out is None else (out["answer"].ravel(), version + 2, request)
-
-    def _pulsed(self, request: int, weights: dict[str, Array], numbers: bool) -> Program:
-        """Training in place: each batch leaves the next version of every matrix."""
-        version = 0
-        for version, (x, aims) in enumerate(self._batches(request), 1):
-            known = weights if numbers else None
-            biases = {name: value for name, value in weights.items() if ".b" in name}
-            out = yield Call(self._errors(len(x), known, version - 1), {**biases, "x": x, "aims": aims})
-            weights = renewed(weights, out)
-            pulsing = {} if out is None else {"x0": x, **{n: out[n] for n in out if n[0] in "xd"}}
-            done = yield Call(self._update(len(x), known, version - 1), pulsing)
-            if done is not None:
-                weights |= {f"net.w{i}": done[f"net.update{i}"] for i in range(self._net.depth)}
-        biases = {name: value for name, value in weights.items() if ".b" in name}
-        out = yield Call(self._test(weights if numbers else None, version), {**biases, "x": self.split.x_test})
-        return None if out is None else (out["answer"].ravel(), 1, request)
 
     def marks(self, answer: Any) -> tuple[Mapping[str, float], Mapping[str, float]]:
         found, writes, request = answer

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hetsim.errors import RunError
-from hetsim.hardware import imc_update
 from hetsim.hardware.component import (
     Component,
     Deployment,
@@ -64,70 +62,44 @@ class Imc(Component[ImcSheet]):
             return "computes with an error, and the op must be exact"
         if op.activation is not None and not _has(self.sheet.activation, op.activation):
             return f"has no unit for {op.activation}"
-        if op.kind == imc_update.KIND:
-            stored, matrix = imc_update.updated(op)
-            todo = self.work(op, matrix, stored)
-            return imc_update.refusal(self.sheet, op, todo) or self._room(todo)
         if op.matrix is None or op.matrix.stored is None:
             return "" if _has(self.sheet.pooling, op.kind) else f"has no unit for {op.kind} without a stored matrix"
-        return self._room(self.work(op, op.matrix, op.matrix.stored))
-
-    def _room(self, todo: Work) -> str:
-        needed, there = todo.slots, self.sheet.crossbars
-        return f"the matrix takes {needed} crossbars, the chip has {there}" if needed > there else ""
+        needed = self.work(op, op.matrix, op.matrix.stored).slots
+        if needed > self.sheet.crossbars:
+            return f"the matrix takes {needed} crossbars, the chip has {self.sheet.crossbars}"
+        return ""
 
     def plan(self, op: Op, residency: Residency) -> Plan:
-        if op.kind == imc_update.KIND:
-            return self._update(op, residency)
         if op.matrix is None or op.matrix.stored is None:
             return self._pooled(op)
         stored, matrix, sheet = op.matrix.stored, op.matrix, self.sheet
         todo, place = self.work(op, matrix, stored), self._resident(stored, matrix, residency)
         if place is not None and place.transposed != matrix.transposed:
             todo = turned(todo)
-        new = _Writing() if place is not None else self._write(stored, matrix, todo, residency)
+        evicted: tuple[str, ...] = ()
+        after, deployment, seconds, steps = None, None, 0.0, todo.steps()
+        if place is None:
+            new = Placement(stored.name, stored.version, todo.slots, matrix.transposed)
+            after, evicted = residency.placing(new)
+            seconds, pulses = todo.writing()
+            writing = todo.write_steps(pulses)
+            if sheet.deploy == "preloaded" and stored.version == 0 and not evicted:
+                deployment, seconds = Deployment(seconds, spent(writing), pulses), 0.0
+            else:
+                steps = (*writing, *steps)
         latency, interval = todo.pace()
         return Plan(
-            holds=self._holds(stored, new),
+            holds=tuple(f"{self.name}.tiles:{name}" for name in dict.fromkeys((stored.name, *evicted))),
             output_bytes=tuple(t.size * OUTPUT_BYTES[sheet.output] for t in op.outputs),
-            steps=(*(step for step in (*new.steps, *todo.steps()) if step.count), *self._calibration()),
-            setup=new.seconds,
+            steps=(*(step for step in steps if step.count), *self._calibration()),
+            setup=seconds,
             fill=latency,
             interval=interval,
             chunks=matrix.vectors,
             streams=True,
-            after=new.after,
-            deployment=new.deployment,
+            after=after,
+            deployment=deployment,
         )
-
-    def _update(self, op: Op, residency: Residency) -> Plan:
-        """A matrix that is not there is written first. What the cells hold then is nobody's number: nothing moves."""
-        stored, matrix = imc_update.updated(op)
-        todo, place = self.work(op, matrix, stored), self._resident(stored, matrix, residency)
-        new = _Writing() if place is not None else self._write(stored, matrix, todo, residency)
-        steps = (*new.steps, *imc_update.steps(todo))
-        return Plan(
-            holds=self._holds(stored, new),
-            output_bytes=(0,),
-            steps=tuple(step for step in steps if step.count),
-            setup=new.seconds + imc_update.seconds(todo),
-            fill=matrix.vectors * todo.carried()[0],
-            after=imc_update.renewed(residency if new.after is None else new.after, stored),
-            deployment=new.deployment,
-        )
-
-    def _holds(self, stored: Tensor, new: _Writing) -> tuple[str, ...]:
-        return tuple(f"{self.name}.tiles:{name}" for name in dict.fromkeys((stored.name, *new.evicted)))
-
-    def _write(self, stored: Tensor, matrix: Matrix, todo: Work, residency: Residency) -> _Writing:
-        """What storing a matrix takes that is not there: before t = 0, or in the run."""
-        placement = Placement(stored.name, stored.version, todo.slots, matrix.transposed)
-        after, evicted = residency.placing(placement)
-        seconds, pulses = todo.writing()
-        steps = todo.write_steps(pulses)
-        if self.sheet.deploy == "preloaded" and stored.version == 0 and not evicted:
-            return _Writing(after, evicted, deployment=Deployment(seconds, spent(steps), pulses))
-        return _Writing(after, evicted, steps, seconds)
 
     def compute(self, op: Op, inputs: Sequence[Array | None], state: Bank, moment: Moment, plan: Plan) -> Outcome:
         """Products read from the crossbars; bias and activation digital; outputs rounded to the chip's format.
@@ -139,8 +111,6 @@ class Imc(Component[ImcSheet]):
         from hetsim.numerics import run
 
         output = self.sheet.output
-        if op.kind == imc_update.KIND:
-            return self._updated(op, inputs, state, moment, plan)
         if op.matrix is None or op.matrix.stored is None:
             return Outcome(tuple(rounded(y, output) for y in run(op, inputs, moment.threads)))
         from hetsim.numerics import finish, lift, lower
@@ -149,7 +119,7 @@ class Imc(Component[ImcSheet]):
         x, w = lower(op, inputs)
         grouped = w.ndim == 3
         try:
-            kept = self._kept(op.matrix, todo, w if grouped else w[None], state, moment, plan)
+            kept = self._kept(op, todo, w if grouped else w[None], state, moment, plan)
             seconds = kept.written.seconds + todo.read_back()[0]
             time = moment.time + (seconds if plan.setup > 0 else 0.0)
             took = Calibrated() if moment.ideal else calibrate(todo.sheet, kept, time)
@@ -173,35 +143,10 @@ class Imc(Component[ImcSheet]):
             deployment = Deployment(seconds, spent(writing), kept.written.pulses)
         return Outcome((rounded(made, output),), steps, setup, deployment, counts)
 
-    def _updated(
-        self, op: Op, inputs: Sequence[Array | None], bank: Bank, moment: Moment, plan: Plan
-    ) -> Outcome:
-        """Pulses the cells. The new matrix is known to them alone: its numbers are none (NaN)."""
-        import numpy as np
-
-        assert self.sheet.update is not None and inputs[0] is not None
-        stored, matrix = imc_update.updated(op)
-        todo, fresh = self.work(op, matrix, stored), (stored.name, stored.version) not in bank.stored
-        try:
-            kept = self._kept(matrix, todo, inputs[0][None], bank, moment, plan)
-            seconds = kept.written.seconds if fresh and plan.deployment is None else 0.0
-            now = moment.time + seconds
-            took, pulses = imc_update.pulse(op, inputs, bank, self.sheet.update, now, moment.key)
-        except ValueError as error:
-            raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
-        steps, deployment = {"update": pulses}, None
-        writing = todo.write_steps(kept.written.pulses)
-        if plan.deployment is not None:
-            deployment = Deployment(kept.written.seconds, spent(writing), kept.written.pulses)
-        elif fresh:
-            steps |= {step.name: Measured(step.count, step.count * step.joules) for step in writing}
-        unknown = np.full(stored.shape, np.nan, np.float32)
-        return Outcome((unknown,), steps, seconds + took, deployment, {"update_pulses": pulses.count})
-
-    def _kept(self, matrix: Matrix, todo: Work, matrices: Array, bank: Bank, moment: Moment, plan: Plan) -> Stored:
+    def _kept(self, op: Op, todo: Work, matrices: Array, bank: Bank, moment: Moment, plan: Plan) -> Stored:
         """The matrices on the chip, written now, or before t = 0, if they are not there yet."""
-        stored, transposed = matrix.stored, matrix.transposed
-        assert stored is not None
+        assert op.matrix is not None and op.matrix.stored is not None
+        stored, transposed = op.matrix.stored, op.matrix.transposed
         name = (stored.name, stored.version)
         if name in bank.stored and bank.stored[name].transposed != transposed and not self.sheet.bidirectional:
             name = (f"{stored.name}^T", stored.version)
@@ -214,7 +159,7 @@ class Imc(Component[ImcSheet]):
             return kept
         for old in [old for old in bank.stored if old[0] in (stored.name, f"{stored.name}^T") and old[1] != name[1]]:
             bank.release(old)
-        if plan.deployment is None:
+        if plan.setup > 0:
             return bank.store(name, matrices, moment.time, 0.0, todo.sheet, transposed)
         age = self.sheet.device.reference_age if self.sheet.age is None else self.sheet.age
         return bank.store(name, matrices, 0.0, age, todo.sheet, transposed, preloaded=True)
@@ -274,17 +219,6 @@ class Imc(Component[ImcSheet]):
             chunks=positions,
             streams=True,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Writing:
-    """What has to be stored for an op: nothing by default."""
-
-    after: Residency | None = None
-    evicted: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
-    seconds: float = 0.0
-    deployment: Deployment | None = None
 
 
 def _has(units: Units | None, operator: str) -> bool:

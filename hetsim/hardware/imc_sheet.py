@@ -54,15 +54,6 @@ class Compensation(Facts):
     vectors: int = Field(default=16, ge=1)
 
 
-class Updating(Facts):
-    """How the cells of a stored matrix are updated in place: by coinciding random trains of ``length`` pulses on all
-    rows and columns at once (``parallel``) [Gokmen 2016], or row after row with at most as many for a cell
-    (``row_serial``)."""
-
-    scheme: Literal["parallel", "row_serial"] = "parallel"
-    length: int = Field(default=31, ge=1, le=32)
-
-
 class ImcSheet(Sheet, MacroSheet):
     """Datasheet of a chip of ``crossbars`` equal macros, whose own figures stand beside these.
 
@@ -71,7 +62,6 @@ class ImcSheet(Sheet, MacroSheet):
     ``age`` is the time since programming at t = 0 (default: the youngest age for which the device's laws hold).
     ``rewrite`` is how often all that the run wrote, before t = 0 too, is written again, for the years to the first
     failure (default: what the run itself writes, run after run); it takes no time or energy.
-    ``update``: the chip can pulse the cells of a matrix in place (default: it cannot).
     ``layers`` stores some layers otherwise than the others: by the name of an op or of its stored tensor, or a pattern
     of such names, of which the first that fits holds.
     """
@@ -88,7 +78,6 @@ class ImcSheet(Sheet, MacroSheet):
     age: Time | None = None
     rewrite: Time | None = Field(default=None, gt=0)
     compensation: Compensation | None = None
-    update: Updating | None = None
     layers: Mapping[str, Storage] = {}
 
     @model_validator(mode="after")
