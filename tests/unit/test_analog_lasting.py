@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from library_devices import shipped_device
 from scipy import stats
 from test_analog_sheets import device, macro
 from test_analog_twin import Twin, derived, normal
@@ -245,3 +246,16 @@ def test_checked_sums_of_a_product_share_it(correlation: str, monkeypatch: pytes
     sums = bar.mvm(np.ones((20, 64)), 1.0, 5).values / bar.scale  # in codes, as 255 stands for 1
     alike = np.abs(sums - np.rint(sums)) < 1e-3
     assert alike.all() == (correlation == "mvm")
+
+
+def test_the_shipped_cell_with_telegraph_noise_is_read_with_it() -> None:
+    """Denoised cells of which a half per cent still switch; nothing else differs from product to product."""
+    cell = shipped_device("rram_rao_nature_2023")
+    fine = {"bits": 16, "range": {"policy": "fraction", "fraction": 0.05}}
+    sheet = macro(cell, rows=256, columns=16, adc=fine)
+    bar = Crossbar.program(np.random.default_rng(1).standard_normal((256, 8)), sheet, 1)
+    found = bar.mvm(np.ones((400, 256)), 1.0, 5).values.astype(float)
+    jumps = conductance.telegraph(cell, bar.conductances(1.0), bar.tiles[0]).astype(float)
+    assert 0 < (jumps > 0).mean() < 0.012
+    sigma = np.sqrt((jumps**2).sum(axis=(0, 1))) / cell.step * bar.scale
+    np.testing.assert_allclose(found.std(axis=0), sigma, rtol=0.15, atol=0.05 * sigma.max())
