@@ -6,7 +6,8 @@ import importlib
 import importlib.util
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 from hetsim.calibrate.kernels import Powers
 from hetsim.errors import InputError
@@ -15,6 +16,23 @@ DTYPES = {
     "fp64": "float64", "fp32": "float32", "tf32": "float32", "fp16": "float16", "bf16": "bfloat16", "int8": "int8",
 }  # fmt: skip
 WARM = 3  # calls before timing: the first ones choose kernels and allocate
+RAMP = 0.5  # seconds of work before anything is timed: a device that was idle raises its clock
+REST = 3.0  # seconds without work before its power is idle power: boards tell a mean over the last second
+
+P = ParamSpec("P")
+
+
+def possible(kernel: Callable[P, float | None]) -> Callable[P, float | None]:
+    """The seconds of a kernel, None where the device or torch has none such, or the memory is too small."""
+
+    @wraps(kernel)
+    def tried(*args: P.args, **options: P.kwargs) -> float | None:
+        try:
+            return kernel(*args, **options)
+        except RuntimeError:
+            return None
+
+    return tried
 
 
 def device(number: int = 0) -> Device:
@@ -39,9 +57,11 @@ class Device:
         self.memory = int(found.total_memory)
         self.cache = int(getattr(found, "L2_cache_size", 0))
         self.software = f"torch {torch.__version__}, CUDA {torch.version.cuda}"
+        self._work(RAMP)
 
     # --- kernels ---
 
+    @possible
     def product(self, vectors: int, rows: int, columns: int, form: str, seconds: float) -> float | None:
         """Vectors [vectors, rows] times a matrix [rows, columns]."""
         x, w = self._filled((vectors, rows), form), self._filled((columns, rows), form).t()
@@ -51,6 +71,7 @@ class Device:
         with self._tf32(form == "tf32"):
             return self._timed(lambda: x @ w, seconds)
 
+    @possible
     def convolution(
         self, batch: int, channels: int, places: int, window: int, form: str, seconds: float
     ) -> float | None:
@@ -62,17 +83,20 @@ class Device:
         with self._tf32(form == "tf32"):
             return self._timed(lambda: convolve(x, w, padding=window // 2), seconds)
 
+    @possible
     def attention(self, batch: int, heads: int, length: int, width: int, form: str, seconds: float) -> float | None:
         """Scaled dot-product attention of heads of so many channels."""
         query, key, value = (self._filled((batch, heads, length, width), form) for _ in range(3))
-        attend = self._torch.nn.functional.scaled_dot_product_attention
-        return self._timed(lambda: attend(query, key, value), seconds)
+        attend = getattr(self._torch.nn.functional, "scaled_dot_product_attention", None)
+        return None if attend is None else self._timed(lambda: attend(query, key, value), seconds)
 
+    @possible
     def sum(self, elements: int, form: str, seconds: float) -> float | None:
         """Two arrays added into a third."""
         a, b, c = (self._filled((elements,), form) for _ in range(3))
         return self._timed(lambda: self._torch.add(a, b, out=c), seconds)
 
+    @possible
     def copy(self, size: int, to_device: bool, seconds: float) -> float | None:
         """Bytes between pinned host memory and the device."""
         host = self._torch.empty(size, dtype=self._torch.uint8, pin_memory=True)
@@ -93,25 +117,32 @@ class Device:
         while time.perf_counter() < end or not count:
             waited()
             count += 1
-        return apart or 0.0, (time.perf_counter() - start) / count
+        return apart, (time.perf_counter() - start) / count
 
     def powers(self, seconds: float) -> Powers | None:
         """Idle and busy watts, busy with fp16 products, and how many of them a second; None without NVML."""
-        n = 4096
-        x, w = self._filled((n, n), "fp16"), self._filled((n, n), "fp16")
+        self._cuda.synchronize()
+        time.sleep(REST)
         try:
             idle = self._watts()
         except Exception:  # NVML is missing, or does not tell on this board
             return None
-        count, watts, start = 0, list[float](), time.perf_counter()
-        while time.perf_counter() - start < max(seconds, 1.0):
+        watts = list[float]()
+        rate = self._work(max(seconds, REST), lambda: watts.append(self._watts()))
+        late = watts[len(watts) // 2 :]  # the mean that the board tells has caught up by then
+        return Powers(idle, sum(late) / len(late), rate)
+
+    def _work(self, seconds: float, look: Callable[[], None] = lambda: None) -> float:
+        """Large fp16 products for so many seconds, with a look now and then; returns operations a second."""
+        n, count, start = 4096, 0, time.perf_counter()
+        x, w = self._filled((n, n), "fp16"), self._filled((n, n), "fp16")
+        while not count or time.perf_counter() - start < seconds:
             for _ in range(8):
                 _ = x @ w
             count += 8
             self._cuda.synchronize()
-            watts.append(self._watts())
-        spent = time.perf_counter() - start
-        return Powers(idle, sum(watts[len(watts) // 2 :]) / len(watts[len(watts) // 2 :]), 2 * n**3 * count / spent)
+            look()
+        return 2 * n**3 * count / (time.perf_counter() - start)
 
     def _watts(self) -> float:
         return float(self._cuda.power_draw(self._number)) / 1000
@@ -130,14 +161,11 @@ class Device:
         self._torch.backends.cuda.matmul.allow_tf32 = allowed
         return flags
 
-    def _timed(self, call: Callable[[], object], seconds: float) -> float | None:
+    def _timed(self, call: Callable[[], object], seconds: float) -> float:
         """Seconds of a call among many in one stream, by the device's own clock; the best of three batches."""
-        try:
-            for _ in range(WARM):
-                call()
-            self._cuda.synchronize()
-        except RuntimeError:  # the device, or torch, has no such kernel, or the memory is too small
-            return None
+        for _ in range(WARM):
+            call()
+        self._cuda.synchronize()
         once = self._batch(call, 1)
         count = max(1, min(1000, int(seconds / 3 / max(once, 1e-6))))
         return min(self._batch(call, count) for _ in range(3))
