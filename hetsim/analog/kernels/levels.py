@@ -19,10 +19,10 @@ _i32 = np.int32
 @inlined()
 def _level(code: Any, step: Any, squared: bool, below: Any) -> Any:
     """What a pass applies for a code, in units of its lowest bit, or the square of that, ``below`` less."""
-    level = (abs(code) >> step[0]) & step[1]
+    level = _i32(_i32(_i32(abs(code)) >> step[0]) & step[1])  # Numba's own sums of int32 are int64
     if squared:
-        return level * level * (step[2] if code > 0 else abs(step[3])) - below
-    return level * (step[2] if code > 0 else step[3])
+        return _i32(_i32(_i32(level * level) * (step[2] if code > 0 else abs(step[3]))) - below)
+    return _i32(level * (step[2] if code > 0 else step[3]))
 
 
 @compiled()
