@@ -24,6 +24,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from hetsim.analog import Crossbar, MacroSheet
+from hetsim.analog.windows import Windows
 
 TURNS = 7
 NOISY = {
@@ -77,20 +78,15 @@ def sliced(noisy: bool) -> Work:
     return Work(reader(macro, noisy, numbers(1024, 1152), 256), 8 * 4, (1024, 1152, 256))
 
 
-def windows(images: Any) -> Any:
-    """The windows of 3 x 3 pixels, padded by one: [images, C, H, W] to [images H W, 9 C]."""
-    padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)])
-    seen = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
-    return seen.transpose(0, 2, 3, 1, 4, 5).reshape(-1, 9 * images.shape[1])
-
-
 def convolution(noisy: bool) -> Work:
     """3 x 3, 64 to 64 channels, 32 x 32 pixels, 16 images; the whole input as one voltage."""
     macro = sheet(576, 128, 128, noisy, dac={"energy": "10 fJ", "bits": 8, "encoding": "amplitude"})
     images = numbers(16, 64, 32, 32)
     bar = Crossbar.program(np.random.default_rng(0).normal(size=(576, 64)), macro, key=1)
     mode: Any = "analog" if noisy else "ideal"
-    return Work(lambda: bar.mvm(windows(images), 0.0, 2, mode, signed=False), 1, (16384, 576, 64))
+    return Work(
+        lambda: bar.mvm(Windows.of(images, (3, 3), pads=(1, 1, 1, 1)), 0.0, 2, mode, signed=False), 1, (16384, 576, 64)
+    )
 
 
 # name: what it is made of, the aim, and the floor that is asserted

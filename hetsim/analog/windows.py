@@ -1,0 +1,96 @@
+"""Windows: the vectors that a convolution takes from images, never written out as a matrix before they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hetsim.analog.drive import Codes, Single
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows of ``images`` float32 [images, C, H, W]: a vector of C x kernel numbers for each place, image after
+    image, row after row.
+
+    All pairs are of rows and columns: ``before``, the zeros that stand before the pixels, and the ``places`` of an
+    image; ``peaks`` [images, H, W] are largest magnitudes over the channels, ``lowest`` is the smallest number.
+    """
+
+    images: Single
+    kernel: Pair
+    strides: Pair
+    before: Pair
+    dilations: Pair
+    places: Pair
+    peaks: Single
+    lowest: float
+
+    @classmethod
+    def of(
+        cls,
+        images: ArrayLike,
+        kernel: Pair,
+        strides: Pair = (1, 1),
+        pads: Sequence[int] = (0, 0, 0, 0),
+        dilations: Pair = (1, 1),
+    ) -> Self:
+        """``pads``: zeros before rows and columns, then after them. Raises ValueError for images without a place."""
+        pixels = np.ascontiguousarray(images, np.float32)
+        if pixels.ndim != 4 or pixels.size == 0:
+            raise ValueError(f"images [images, channels, rows, columns] are expected, found shape {pixels.shape}")
+        places = [
+            (pixels.shape[2 + d] + pads[d] + pads[2 + d] - dilations[d] * (kernel[d] - 1) - 1) // strides[d] + 1
+            for d in range(2)
+        ]
+        if min(places) < 1:
+            raise ValueError(f"windows of {kernel} do not fit into images of {pixels.shape[2:]} with pads {pads}")
+        low, high = pixels.min(axis=1), pixels.max(axis=1)
+        before, number = (pads[0], pads[1]), (places[0], places[1])
+        return cls(pixels, kernel, strides, before, dilations, number, np.maximum(high, -low), float(low.min()))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(M, K)."""
+        places, kernel = self.places, self.kernel
+        return len(self.images) * places[0] * places[1], self.images.shape[1] * kernel[0] * kernel[1]
+
+    @property
+    def finite(self) -> bool:
+        """Whether all numbers are."""
+        return bool(np.isfinite(self.peaks).all())
+
+    @property
+    def matrix(self) -> Single:
+        """All vectors, [M, K]."""
+        reach = [d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel, strict=True)]
+        pads = []
+        for d in range(2):
+            end = (self.places[d] - 1) * self.strides[d] + reach[d] - self.before[d]
+            pads.append((self.before[d], max(0, end - self.images.shape[2 + d])))
+        padded = np.pad(self.images, [(0, 0), (0, 0), *pads])
+        seen: NDArray[Any] = np.lib.stride_tricks.sliding_window_view(padded, tuple(reach), axis=(2, 3))
+        (down, across), (high, wide) = self.strides, self.dilations
+        seen = seen[:, :, ::down, ::across, ::high, ::wide][:, :, : self.places[0], : self.places[1]]
+        return seen.transpose(0, 2, 3, 1, 4, 5).reshape(self.shape)
+
+    def codes(self, part: slice, bits: int) -> tuple[Codes, Single, bool]:
+        """See `hetsim.analog.drive.Vectors`."""
+        from hetsim.analog import kernels
+
+        (count, numbers), each = self.shape, self.places[0] * self.places[1]
+        begin, end, _ = part.indices(count)
+        seen = slice(begin // each, -(-end // each))
+        codes, scale = np.empty((numbers, end - begin), np.int16), np.empty(end - begin, np.float32)
+        geometry = (self.kernel, self.strides, self.before, self.dilations)
+        kernels.quantise_windows(
+            self.images[seen], self.peaks[seen], geometry, self.places, begin % each, np.float32(2**bits - 1),
+            codes, scale,
+        )  # fmt: skip
+        return codes, scale, True
