@@ -19,14 +19,13 @@ class Windows:
     """Windows of ``images`` float32 [images, C, H, W]: a vector of C x kernel numbers for each place, image after
     image, row after row.
 
-    All pairs are of rows and columns: ``before``, the zeros that stand before the pixels, and the ``places`` of an
-    image; ``peaks`` [images, H, W] are largest magnitudes over the channels, ``lowest`` is the smallest number.
+    Images have their padding; all pairs are of rows and columns: ``places`` are those of an image. ``peaks`` [images,
+    H, W] are largest magnitudes over the channels, ``lowest`` is the smallest number.
     """
 
     images: Single
     kernel: Pair
     strides: Pair
-    before: Pair
     dilations: Pair
     places: Pair
     peaks: Single
@@ -51,9 +50,11 @@ class Windows:
         ]
         if min(places) < 1:
             raise ValueError(f"windows of {kernel} do not fit into images of {pixels.shape[2:]} with pads {pads}")
+        if any(pads):
+            pixels = _padded(pixels, pads)
         low, high = pixels.min(axis=1), pixels.max(axis=1)
-        before, number = (pads[0], pads[1]), (places[0], places[1])
-        return cls(pixels, kernel, strides, before, dilations, number, np.maximum(high, -low), float(low.min()))
+        size = (places[0], places[1])
+        return cls(pixels, kernel, strides, dilations, size, np.maximum(high, -low), float(low.min()))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,16 +70,10 @@ class Windows:
     @property
     def matrix(self) -> Single:
         """All vectors, [M, K]."""
-        reach = [d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel, strict=True)]
-        pads = []
-        for d in range(2):
-            end = (self.places[d] - 1) * self.strides[d] + reach[d] - self.before[d]
-            pads.append((self.before[d], max(0, end - self.images.shape[2 + d])))
-        padded = np.pad(self.images, [(0, 0), (0, 0), *pads])
-        seen: NDArray[Any] = np.lib.stride_tricks.sliding_window_view(padded, tuple(reach), axis=(2, 3))
+        reach = tuple(d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel, strict=True))
+        seen: NDArray[Any] = np.lib.stride_tricks.sliding_window_view(self.images, reach, axis=(2, 3))
         (down, across), (high, wide) = self.strides, self.dilations
-        seen = seen[:, :, ::down, ::across, ::high, ::wide][:, :, : self.places[0], : self.places[1]]
-        return seen.transpose(0, 2, 3, 1, 4, 5).reshape(self.shape)
+        return seen[:, :, ::down, ::across, ::high, ::wide].transpose(0, 2, 3, 1, 4, 5).reshape(self.shape)
 
     def codes(self, part: slice, bits: int) -> tuple[Codes, Single, bool]:
         """See `hetsim.analog.drive.Vectors`."""
@@ -88,9 +83,17 @@ class Windows:
         begin, end, _ = part.indices(count)
         seen = slice(begin // each, -(-end // each))
         codes, scale = np.empty((numbers, end - begin), np.int16), np.empty(end - begin, np.float32)
-        geometry = (self.kernel, self.strides, self.before, self.dilations)
+        geometry = (self.kernel, self.strides, self.dilations)
         kernels.quantise_windows(
             self.images[seen], self.peaks[seen], geometry, self.places, begin % each, np.float32(2**bits - 1),
             codes, scale,
         )  # fmt: skip
         return codes, scale, True
+
+
+def _padded(images: Single, pads: Sequence[int]) -> Single:
+    """Images with zeros around them: before rows and columns, then after them."""
+    count, channels, tall, wide = images.shape
+    padded = np.zeros((count, channels, tall + pads[0] + pads[2], wide + pads[1] + pads[3]), np.float32)
+    padded[:, :, pads[0] : pads[0] + tall, pads[1] : pads[1] + wide] = images
+    return padded

@@ -19,7 +19,7 @@ _i32 = np.int32
 @inlined()
 def _level(code: Any, step: Any, squared: bool, below: Any) -> Any:
     """What a pass applies for a code, in units of its lowest bit, or the square of that, ``below`` less."""
-    level = _i32(_i32(_i32(abs(code)) >> step[0]) & step[1])  # Numba's own sums of int32 are int64
+    level = _i32(_i32(_i32(abs(code)) * step[0]) >> 16) & step[1]  # a shift by less is one of 64 bits in Numba
     if squared:
         return _i32(_i32(_i32(level * level) * (step[2] if code > 0 else abs(step[3]))) - below)
     return _i32(level * (step[2] if code > 0 else step[3]))
@@ -49,7 +49,7 @@ def _apply(codes: Any, across: bool, corner: Any, size: Any, drive: Any, squared
     below = _i32(MIDDLE if each > 1 and squared else 0)
     for i in range(drive.passes.shape[0]):
         first, mask, sign = drive.passes[i].first, drive.passes[i].top, drive.passes[i].sign
-        step = (_i32(first), _i32(mask), _i32(sign >= 0), _i32(-1 if sign == 0 else sign < 0))
+        step = (_i32(1 << (16 - first)), _i32(mask), _i32(sign >= 0), _i32(-1 if sign == 0 else sign < 0))
         for a in range(0, height, each if across else 1):
             part = codes[top + a, left : left + width]
             if across and each > 1:
