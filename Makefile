@@ -72,6 +72,7 @@ figures: $(VENV)/.dev
 	@$(BIN)/python tools/readme_figures.py
 	@$(BIN)/python tools/link_figures.py
 	@$(BIN)/python tools/validation_table.py
+	@$(BIN)/python tools/speed_table.py
 
 tables: $(VENV)/.dev
 	@$(BIN)/python tools/file_tables.py

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ from hetsim.analog.mapping import as_matrix, codes_to_levels, levels_to_conducta
 from hetsim.analog.mismatch import mismatch
 from hetsim.analog.sensing import Array, full_scale, sense
 from hetsim.analog.tilewear import Counts
+from hetsim.analog.windows import Windows
 from hetsim.analog.wired import wired
 from hetsim.keys import key as derive
 
@@ -145,7 +146,7 @@ class Crossbar:
 
     def mvm(
         self,
-        x: ArrayLike,
+        x: ArrayLike | Windows,
         time: float,
         key: int,
         mode: Mode = "analog",
@@ -155,7 +156,7 @@ class Crossbar:
         transposed: bool = False,
     ) -> Reading:
         """Products of the rows of ``x`` [M, K] with the stored matrix, read at ``time`` seconds; ``transposed``, of
-        rows [M, N] with its transpose.
+        rows [M, N] with its transpose. ``x`` may be the `Windows` of images.
 
         Each vector is quantised with a scale of its own, so that a product does not depend on what else is in the
         batch. ``signed`` inputs have one magnitude bit less (by default: when ``x`` has negative numbers). Mode
@@ -166,7 +167,7 @@ class Crossbar:
         if not np.isfinite(time):
             raise ValueError(f"a time in seconds is expected, found {time}")
         inputs = self._checked(x, transposed)
-        negative = bool(inputs.min() < 0)
+        negative = inputs.lowest < 0
         signed = negative if signed is None else signed
         if negative and not signed:
             raise ValueError("unsigned inputs are expected, found negative numbers")
@@ -174,10 +175,10 @@ class Crossbar:
         at = self._face(inputs, time, mode, signed, transposed, key)
         checked = wrong = 0
         if sheet.an_code is None:
-            read = at.readers.read(Rows(inputs), signed, key, first)
+            read = at.readers.read(inputs, signed, key, first)
             values, driven, saved, clipped = read.values, read.driven, read.saved, read.clipped
         else:
-            codes, unit = quantised(inputs, sheet.magnitude_bits(signed))
+            codes, unit = quantised(inputs.matrix, sheet.magnitude_bits(signed))
             sums = residue.read(sheet, residue.parts(at), codes, signed, key, first)
             values = (sums.values * (unit[:, None] * np.float64(self.scale))).astype(np.float32)
             driven, saved, clipped, checked, wrong = sums.driven, sums.saved, sums.clipped, sums.checked, sums.wrong
@@ -187,25 +188,26 @@ class Crossbar:
             self.reads += driven
         joules = sheet.pulse_energy * (float((driven * at.rows).sum()) - saved)
         values = self._without_zero(values, inputs, signed, transposed)
-        conversions = self.conversions(len(inputs), signed, transposed)
+        conversions = self.conversions(inputs.shape[0], signed, transposed)
         return Reading(values, joules, conversions, clipped, checked, wrong)
 
     def conversions(self, vectors: int, signed: bool, transposed: bool = False) -> int:
         """Conversions that the products of so many vectors take."""
         return vectors * self.sheet.conversions(self.tiling, signed, transposed)
 
-    def _checked(self, x: ArrayLike, transposed: bool) -> Single:
-        inputs = np.asarray(x, dtype=np.float32)
+    def _checked(self, x: ArrayLike | Windows, transposed: bool) -> Rows | Windows:
+        inputs: Any = x if isinstance(x, Windows) else np.asarray(x, dtype=np.float32)
         length = self.columns if transposed else self.tiling.rows
         if transposed and not self.sheet.bidirectional:
             raise ValueError("a transposed read needs a bidirectional macro")
-        if inputs.ndim != 2 or len(inputs) == 0 or inputs.shape[1] != length:
+        if len(inputs.shape) != 2 or inputs.shape[0] == 0 or inputs.shape[1] != length:
             raise ValueError(f"vectors of {length} numbers are expected, found shape {inputs.shape}")
-        if not np.isfinite([inputs.min(), inputs.max()]).all():
+        found: Rows | Windows = inputs if isinstance(inputs, Windows) else Rows(inputs)
+        if not found.finite:
             raise ValueError("inputs must be finite numbers")
-        return np.asarray(self.tiling.spread(inputs)) if transposed else inputs
+        return Rows(np.asarray(self.tiling.spread(found.matrix))) if transposed else found
 
-    def _without_zero(self, values: Single, inputs: Single, signed: bool, transposed: bool) -> Single:
+    def _without_zero(self, values: Single, inputs: Rows | Windows, signed: bool, transposed: bool) -> Single:
         """Take off what cells hold for the code 0: what the unit column of each tile shows, or, from input codes,
         what the periphery knows."""
         scheme, sheet = self.sheet.scheme, self.sheet
@@ -215,13 +217,13 @@ class Crossbar:
             outputs = self.tiling.outputs()
             units = outputs // self.tiling.width * self.tiling.width
             return np.asarray(values[:, outputs] - values[:, units])
-        codes, unit = quantised(inputs, sheet.magnitude_bits(signed))
+        codes, unit = quantised(inputs.matrix, sheet.magnitude_bits(signed))
         window = sheet.device.g_max - sheet.device.g_min
         lowest = sum(sheet.device.g_min * top / window * w for top, w in zip(scheme.tops, scheme.worths, strict=True))
         held = codes.sum(axis=1, dtype=np.float64) * (unit * np.float64(self.scale)) * (scheme.zero + lowest)
         return np.asarray(values - held[:, None], np.float32)
 
-    def _face(self, inputs: Single, time: float, mode: Mode, signed: bool, transposed: bool, key: int) -> Face:
+    def _face(self, inputs: Rows | Windows, time: float, mode: Mode, signed: bool, transposed: bool, key: int) -> Face:
         """The lines at ``time``, kept for the next read if nothing ages; a first batch sets the converters' ranges."""
         device, sheet = self.sheet.device, self.sheet
         age = None if mode == "ideal" or device.static else max(time - self.time, device.reference_age)
@@ -238,7 +240,7 @@ class Crossbar:
         groups = grouped(sheet, self.tiling, transposed)
         side = mode + " transposed" * transposed
         if side not in self._full_scale:
-            codes, _ = quantised(inputs, sheet.magnitude_bits(signed))
+            codes, _ = quantised(inputs.matrix, sheet.magnitude_bits(signed))
             self._full_scale[side] = full_scale(sheet, array, sensed, codes, signed, groups)
         correction = self.correction if mode == "analog" else np.ones_like(self.correction)
         correction = correction.T if transposed else correction

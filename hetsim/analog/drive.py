@@ -106,6 +106,16 @@ class Rows:
     def shape(self) -> tuple[int, int]:
         return self.matrix.shape[0], self.matrix.shape[1]
 
+    @property
+    def lowest(self) -> float:
+        """The smallest number."""
+        return float(self.matrix.min())
+
+    @property
+    def finite(self) -> bool:
+        """Whether all numbers are."""
+        return bool(np.isfinite([self.matrix.min(), self.matrix.max()]).all())
+
     def codes(self, part: slice, bits: int) -> tuple[Codes, Single, bool]:
         from hetsim.analog import kernels
 

@@ -81,8 +81,10 @@ def _lines(
         offset, bow = codes.astype(np.float32), (highest * array.mismatch.bow).astype(np.float32)
     # sums of pulses that are converted one by one fit 16 bits: exact targets in steps are whole numbers
     serial = sheet.dac.encoding == "pulses" and sheet.dac.bits == 1 and sheet.signed_inputs == "two_phase"
+    level = (1 << min(sheet.dac.bits, sheet.input_bits)) - 1 if sheet.dac.encoding == "amplitude" else 0
     steps = ideal and sheet.sensing == "current" and sheet.signed_codes and not sheet.device.conductances
     frozen = sensed.frozen
+    plain = frozen is None and array.mismatch is None and sheet.device.iv is None and sensed.bows is None
     return layout.lines(
         sensed.signals,
         lsb,
@@ -96,6 +98,7 @@ def _lines(
         telegraph=None if frozen is None else frozen.telegraph,
         signs=(1.0,) if frozen is None else frozen.signs.tolist(),
         bows=sensed.bows,
-        whole=steps and serial,
-        fixed=serial,
+        whole=steps and (serial or level > 0),
+        fixed=serial or (level > 0 and plain),
+        level=level,
     )

@@ -14,6 +14,7 @@ from hetsim.analog.mapping import Tiling
 LINE = 64  # bytes of a cache line, and of the longest vectors of processors
 LANES = LINE // 4  # lines of a strip: singles of a vector
 BLOCK = 4 * LANES  # lines that are read together
+MIDDLE = 1 << 15  # what is taken off the squares of 8-bit inputs, so that they fit 16 bits
 GROUP = 6  # rows whose bits select a partial sum
 
 Single = NDArray[np.float32]
@@ -24,7 +25,10 @@ class Lines(NamedTuple):
     """The lines of all tiles in blocks of B, ``blocks`` of them side by side.
 
     ``signals`` [tiles down, blocks, rows, B], float32 or int16: what a row adds to a line for each input unit;
-    ``variances`` likewise, float32 or uint16, of the noise of one read. Of all converters [tiles down, blocks, B]:
+    ``variances`` likewise, float32 or uint16, of the noise of one read. Whole numbers that are multiplied with input
+    levels stand in pairs of rows, int16 [tiles down, blocks, rows / 2, B, 2]; of such variances ``lift`` int32 [tiles
+    down, blocks, B] is the sum of a line's times `MIDDLE`, which the squares of inputs lack. Of all converters
+    [tiles down, blocks, B]:
     ``inverse_lsb`` float32, codes per unit of signal; ``deviation`` float32, codes per root of a unit of variance;
     ``offset`` float32, in codes, plus the half that makes truncating rounding; ``bow`` float32, in codes; ``gain``
     float64, output per code; ``power`` float64, weight of squared signals.
@@ -50,6 +54,7 @@ class Lines(NamedTuple):
     signs: Single
     bows: Single
     shares: Doubles
+    lift: NDArray[np.int32]
 
 
 class Layout:
@@ -91,21 +96,31 @@ class Layout:
         bows: Single | None = None,
         whole: bool = False,
         fixed: bool = False,
+        level: int = 0,
     ) -> Lines:
         """Lay out figures of rows, [L, rows, columns], and of lines at the tiles down, [tiles down, L, columns].
 
         ``lsb``: signal of a code; ``gain``: output per unit of signal; cells are [C, L, rows, columns]. ``whole``
         signals are whole numbers but for rounding, and are added up as such if their sums fit. ``fixed``: variances are
-        added up in units of a 65535th of those of all a line's rows at a tile.
+        added up in units of a 65535th of those of all a line's rows at a tile, or of a 32767th when multiplied with
+        input levels. ``level``: the largest of these, 0 for pulses.
         """
         inverse_lsb = self._columns((1 / lsb).astype(np.float32))
-        deviation, spreads = inverse_lsb, self._rows(variances)
-        if fixed:
-            spreads, unit = _fixed(spreads)
+        adding, deviation, spreads = self._rows(signals), inverse_lsb, self._rows(variances)
+        lift = np.zeros((*inverse_lsb.shape[:2], 0), np.int32)
+        even = self.tiling.down == 1 or self.tiling.height % 2 == 0  # a pair of rows is of one tile
+        if fixed and spreads.shape[2] and (even and level**2 < 2 * MIDDLE if level else self.width % (2 * LANES) == 0):
+            spreads, unit = _fixed(spreads, np.int16 if level else np.uint16)
             deviation = inverse_lsb * unit
+            if level:
+                lift = (spreads.sum(axis=2, dtype=np.int32) * MIDDLE).astype(np.int32)
+        if whole:
+            adding = _whole(adding, level if even else 0) if level else _whole(adding)
+        if level:
+            adding, spreads = _multiplied(adding), _multiplied(spreads)
         half = np.float32(0.5) + (np.zeros(gain.shape, np.float32) if offset is None else offset)
         return Lines(
-            _whole(self._rows(signals)) if whole else self._rows(signals),
+            adding,
             spreads,
             inverse_lsb,
             deviation,
@@ -119,6 +134,7 @@ class Layout:
             np.array(signs, np.float32),
             self._rows(bows),
             self.shares,
+            lift,
         )
 
     def _columns(self, values: NDArray[Any] | None, dtype: Any = None) -> NDArray[Any]:
@@ -152,29 +168,41 @@ class Layout:
         return np.ascontiguousarray(np.stack([self._rows(part) for part in cells], axis=3))
 
 
-def _whole(signals: Single) -> NDArray[Any]:
-    """Signals [.., rows, B] as int16, if they are whole numbers whose sums over rows fit."""
-    rounded = np.rint(signals)
-    if signals.shape[-1] % (2 * LANES) or np.abs(rounded).sum(axis=-2).max(initial=0) > np.iinfo(np.int16).max:
-        return signals
-    if np.abs(signals - rounded).max(initial=0) > 0.01:
+def _whole(signals: Single, level: int | None = None) -> NDArray[Any]:
+    """Signals [.., rows, B] as int16, if they are whole numbers whose sums over rows fit: 16 bits, or times a
+    ``level`` 32 bits."""
+    rounded, short = np.rint(signals), np.iinfo(np.int16).max
+    most = np.abs(rounded).sum(axis=-2, dtype=np.float64).max(initial=0)
+    if level is None:
+        fits = most <= short and signals.shape[-1] % (2 * LANES) == 0
+    else:
+        fits = level > 0 and most * level <= np.iinfo(np.int32).max and np.abs(rounded).max(initial=0) <= short
+    if not fits or np.abs(signals - rounded).max(initial=0) > 0.01:
         return signals
     whole = aligned(signals.shape, np.int16)
     whole[...] = rounded
     return np.asarray(whole)
 
 
-def _fixed(variances: Single) -> tuple[NDArray[Any], Single]:
-    """Variances [.., rows, B] as uint16, whose sums over rows fit, and the root of their unit [.., B]."""
-    if variances.shape[-1] % (2 * LANES):
-        return variances, np.ones(variances.shape[:-2] + variances.shape[-1:], np.float32)
+def _fixed(variances: Single, dtype: Any) -> tuple[NDArray[Any], Single]:
+    """Variances [.., rows, B] as whole numbers whose sums over rows fit, and the root of their unit [.., B]."""
     rows = variances.shape[-2]
-    unit = variances.sum(axis=-2, dtype=np.float64) / (np.iinfo(np.uint16).max - rows)  # each may round up by a half
+    unit = variances.sum(axis=-2, dtype=np.float64) / (np.iinfo(dtype).max - rows)  # each may round up by a half
     unit = np.where(unit > 0, unit, 1.0)
-    whole = aligned(variances.shape, np.uint16)
+    whole = aligned(variances.shape, dtype)
     for tile, given, own in zip(whole, variances, unit.astype(np.float32), strict=True):
         tile[...] = np.rint(given / own[..., None, :])
     return whole, np.sqrt(unit).astype(np.float32)
+
+
+def _multiplied(rows: NDArray[Any]) -> NDArray[Any]:
+    """Figures [.., rows, B] as they are multiplied with levels: those of int16 in pairs, [.., rows / 2, B, 2]."""
+    if rows.dtype != np.int16:
+        return rows
+    down, count, tall, width = rows.shape
+    pairs = aligned((down, count, tall // 2, width, 2), np.int16)
+    pairs[...] = rows.reshape(down, count, tall // 2, 2, width).swapaxes(3, 4)
+    return pairs
 
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:

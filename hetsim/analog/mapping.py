@@ -147,9 +147,12 @@ def weights_to_codes(
 
     One scale for the whole matrix: ``headroom`` times its largest magnitude becomes the highest code. Numbers too small
     for a scale that is a normal float count as zeros. Codes are times ``multiple``, and each worth so much less.
+    Raises ValueError for codes of more than 16 bits.
     """
     import numpy as np
 
+    if (most := (levels - 1) * multiple) > np.iinfo(np.int16).max:
+        raise ValueError(f"codes up to {most} do not fit into 16 bits: store at most 15 bits and a sign")
     largest = max((float(np.abs(weights[rows]).max(initial=0.0)) for rows in strips(len(weights))), default=0.0)
     scale = headroom * largest / (levels - 1)
     scale = scale if scale >= np.finfo(np.float64).tiny else 1.0

@@ -185,12 +185,18 @@ class Readers:
         layout, lines, (passes, rows) = self.layout, self.lines, (len(drives.passes), self.layout.tiling.rows)
         panel = kernels.PANEL
         deep = panel * max(1, min(-(-len(scale) // panel), BLOCK // 4, _VALUES // (rows * passes * panel)))
-        noisy = lines.variances.shape[2] > 0
-        shape = (passes, rows, deep) if across else (passes, deep, rows)
-        sums = (passes, panel, layout.width)
+        noisy, sums = lines.variances.shape[2] > 0, (panel, layout.width)
+
+        def applied(rows_of: NDArray[Any], wanted: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+            each = 2 if rows_of.dtype == np.int16 else 1
+            half = -(-rows // each)
+            shape = (passes * wanted, half, deep, each) if across else (passes * wanted, deep, half, each)
+            kind: Any = np.float32 if each == 1 else np.int32
+            return aligned(shape, rows_of.dtype), aligned((passes * wanted, *sums), kind)
+
+        (values, added), (squares, spreads) = applied(lines.signals, True), applied(lines.variances, noisy)
         room = (
-            aligned(shape, np.float32), aligned((passes, shape[1] * noisy, shape[2]), np.float32),
-            aligned(sums, np.float32), aligned((passes * noisy, *sums[1:]), np.float32),
+            values, squares, added, spreads,
             np.empty((deep, layout.width)), np.empty(deep, np.uint64),
         )  # fmt: skip
         height = layout.tiling.height

@@ -112,3 +112,10 @@ def test_conductances_of_codes(plan: Scheme, siemens: list[list[float]]) -> None
 def test_a_matrix_of_zeros_has_a_scale() -> None:
     codes, scale = weights_to_codes(np.zeros((2, 2)), 8)
     assert not codes.any() and scale == 1.0
+
+
+@pytest.mark.parametrize(("levels", "multiple"), [(2**15 + 1, 1), (2**14, 3)])
+def test_codes_beyond_16_bits_are_refused(levels: int, multiple: int) -> None:
+    with pytest.raises(ValueError, match="do not fit into 16 bits"):
+        weights_to_codes(np.ones((1, 1)), levels, multiple)
+    assert weights_to_codes(np.ones((1, 1)), (levels - 1) // multiple, multiple)[0] > 0

@@ -38,51 +38,34 @@ def quantise(x: Any, top: Any, codes: Any, scale: Any) -> None:
 
 
 @compiled()
-def _inside(begin: int, count: int, stride: int, shift: int, size: int) -> tuple[int, int]:
-    """Which of the positions ``begin`` to ``begin + count``, at ``p * stride + shift``, lie in 0 to ``size``."""
-    low = max(begin, -(shift // stride))
-    return low, max(low, min(begin + count, (size - 1 - shift) // stride + 1))
-
-
-@compiled()
 def _peaks(peak: Any, shape: Any, y: int, x: int, out: Any) -> None:
     """Largest magnitude in each of a run of windows, in row ``y`` of them and from ``x`` on: ``out`` float32 [n]."""
-    kernel, stride, before, dilation = shape
+    kernel, stride, dilation = shape
     out[:] = _f32(0.0)
     for i in range(kernel[0]):
-        line = y * stride[0] - before[0] + i * dilation[0]
-        if not 0 <= line < peak.shape[0]:
-            continue
+        line = peak[y * stride[0] + i * dilation[0]]
         for j in range(kernel[1]):
-            shift = j * dilation[1] - before[1]
-            low, high = _inside(x, len(out), stride[1], shift, peak.shape[1])
-            for p in range(low, high):
-                out[p - x] = max(out[p - x], peak[line, p * stride[1] + shift])
+            source, jump = line[x * stride[1] + j * dilation[1] :], stride[1]
+            for p in range(len(out)):
+                out[p] = max(out[p], source[p * jump])
 
 
 @compiled()
 def _fill(image: Any, shape: Any, y: int, x: int, inverse: Any, codes: Any, first: int) -> None:
     """Codes of a run of windows: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``: of their scales."""
-    kernel, stride, before, dilation = shape
+    kernel, stride, dilation = shape
     k = 0
     for c in range(image.shape[0]):
         for i in range(kernel[0]):
-            line = y * stride[0] - before[0] + i * dilation[0]
+            line = image[c, y * stride[0] + i * dilation[0]]
             for j in range(kernel[1]):
-                shift = j * dilation[1] - before[1]
-                low, high = _inside(x, len(inverse), stride[1], shift, image.shape[2])
-                if not 0 <= line < image.shape[1]:
-                    low = high = x
-                run = codes[k, first : first + len(inverse)]
-                run[: low - x], run[high - x :] = 0, 0
-                inner, units, jump = run[low - x : high - x], inverse[low - x : high - x], stride[1]
-                source = image[c, line % image.shape[1], low * jump + shift :]
-                if jump == 1:
-                    for p in range(len(inner)):
-                        inner[p] = _i16(_i32(np.rint(source[p] * units[p])))
+                run, source = codes[k, first:], line[x * stride[1] + j * dilation[1] :]
+                if stride[1] == 1:
+                    for p in range(len(inverse)):
+                        run[p] = _i16(_i32(np.rint(source[p] * inverse[p])))
                 else:
-                    for p in range(len(inner)):
-                        inner[p] = _i16(_i32(np.rint(source[p * jump] * units[p])))
+                    for p in range(len(inverse)):
+                        run[p] = _i16(_i32(np.rint(source[p * stride[1]] * inverse[p])))
                 k += 1
 
 
@@ -93,8 +76,8 @@ def quantise_windows(
     """As `quantise`, of the windows of a convolution from the ``begin``-th on: ``codes`` int16 [K, M].
 
     ``images`` float32 [images, C, H, W]; ``peaks`` [images, H, W] their largest magnitudes over the channels;
-    ``shape``: kernel, strides, padding before and dilations, of rows and columns each; ``size``: windows in a column
-    and in a row of an image.
+    ``shape``: kernel, strides and dilations, of rows and columns each; ``size``: windows in a column and in a row of
+    an image, all of them within it.
     """
     done, inverse = 0, np.empty(size[1], np.float32)
     while done < len(scale):

@@ -22,7 +22,7 @@ PANEL = 6  # rows of a product
 # 32 registers of a whole vector, or 16 of half of one
 WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 
-_INDEX, _BYTE = ir.IntType(64), ir.IntType(8)
+_INDEX, _INT, _SHORT, _BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
 
 
 def _counted(builder: Any, count: Any, sums: list[Any], body: Any) -> list[Any]:
@@ -41,6 +41,12 @@ def _counted(builder: Any, count: Any, sums: list[Any], body: Any) -> list[Any]:
     builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
     builder.position_at_end(done)
     return after
+
+
+def _four(builder: Any, place: Any, at: int) -> list[Any]:
+    """Four numbers of 16 bits from the ``at``-th at an address on, by one load: loads are what `add_rows` waits for."""
+    word = builder.load(builder.bitcast(builder.gep(place, [_INDEX(at)]), _INDEX.as_pointer()), align=2)
+    return [builder.and_(builder.lshr(word, _INDEX(16 * i)), _INDEX(0xFFFF)) for i in range(4)]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -68,8 +74,8 @@ def add_rows(typing: Any, table: Any, offsets: Any, at: Any, groups: Any, sums: 
 
             def body(g: Any, held: list[Any], chosen: Any = chosen) -> list[Any]:
                 group = builder.gep(chosen, [builder.mul(g, _INDEX(SLOTS))])
-                offset = [builder.load(builder.gep(group, [_INDEX(s)])) for s in range(len(held))]
-                picked = [builder.gep(rows, [builder.zext(o, _INDEX)]) for o in offset]
+                offset = [each for s in range(0, len(held), 4) for each in _four(builder, group, s)]
+                picked = [builder.gep(rows, [o]) for o in offset]
                 parts = [builder.load(builder.bitcast(p, kind.as_pointer()), align=LINE) for p in picked]
                 return [add(x, y) for x, y in zip(held, parts, strict=True)]
 
@@ -81,35 +87,47 @@ def add_rows(typing: Any, table: Any, offsets: Any, at: Any, groups: Any, sums: 
     return types.void(table, offsets, whole, whole, sums, whole), emit
 
 
+def _multiplied(builder: Any, value: Any, weights: Any, total: Any) -> Any:
+    """``total`` and the products of a single, or of a pair of 16-bit numbers, with a vector of singles or pairs."""
+    if weights.type.element == ir.FloatType():
+        return builder.fadd(builder.fmul(value, weights, flags=["contract"]), total, flags=["contract"])
+    wide, half = ir.VectorType(_INT, 2 * LANES), ir.VectorType(_INT, LANES)
+    pairs = builder.sext(builder.bitcast(value, weights.type), wide)
+    products, nothing = builder.mul(pairs, builder.sext(weights, wide)), ir.Constant(wide, ir.Undefined)
+    even, odd = (builder.shuffle_vector(products, nothing, ir.Constant(half, list(range(i, 32, 2)))) for i in (0, 1))
+    return builder.add(builder.add(even, odd), total)  # LLVM knows this as one instruction
+
+
 def _product(vectors: int) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
     def multiply(
         typing: Any, left: Any, at: Any, apart: Any, step: Any, count: Any, right: Any, where: Any, wide: Any,
         out: Any, to: Any, row: Any,
     ) -> Any:  # fmt: skip
-        whole, single = types.int64, ir.FloatType()
-        kind = ir.VectorType(single, LANES)
+        whole, paired = types.int64, left.dtype == types.int16
+        kind = ir.VectorType(_INT if paired else ir.FloatType(), LANES)
+        number, weight = (_SHORT, ir.VectorType(_SHORT, 2 * LANES)) if paired else (ir.FloatType(), kind)
 
         def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
             left, at, apart, step, count, right, where, wide, out, to, row = arguments
-            begin = address(context, builder, found.args[0], left, at, single)
+            begin = address(context, builder, found.args[0], left, at, number)
             rows = [builder.gep(begin, [builder.mul(apart, _INDEX(r))]) for r in range(PANEL)]
-            columns = address(context, builder, found.args[5], right, where, single)
+            columns = address(context, builder, found.args[5], right, where, number)
 
             def body(k: Any, sums: list[Any]) -> list[Any]:
                 line = builder.gep(columns, [builder.mul(k, wide)])
-                places = [builder.gep(line, [_INDEX(v * LANES)]) for v in range(vectors)]
-                weights = [builder.load(builder.bitcast(p, kind.as_pointer()), align=LINE) for p in places]
+                places = [builder.gep(line, [_INDEX(v * weight.count)]) for v in range(vectors)]
+                weights = [builder.load(builder.bitcast(p, weight.as_pointer()), align=LINE) for p in places]
                 far = builder.mul(k, step)
                 result = []
                 for r in range(PANEL):
-                    value = alike(builder, builder.load(builder.gep(rows[r], [far])), kind)
-                    for v in range(vectors):
-                        part = builder.fmul(value, weights[v], flags=["contract"])
-                        result.append(builder.fadd(part, sums[r * vectors + v], flags=["contract"]))
+                    place = builder.bitcast(builder.gep(rows[r], [far]), kind.element.as_pointer())
+                    value = alike(builder, builder.load(place, align=4), kind)
+                    parts = zip(weights, sums[r * vectors : (r + 1) * vectors], strict=True)
+                    result += [_multiplied(builder, value, w, s) for w, s in parts]
                 return result
 
-            zeros = [ir.Constant(kind, [0.0] * LANES)] * (PANEL * vectors)
+            zeros = [ir.Constant(kind, None)] * (PANEL * vectors)
             for i, result in enumerate(_counted(builder, count, zeros, body)):
                 r, v = divmod(i, vectors)
                 index = builder.add(to, builder.add(builder.mul(row, _INDEX(r)), _INDEX(v * LANES)))
@@ -123,5 +141,6 @@ def _product(vectors: int) -> Any:
 
 # Products of 6 rows of `left`, float32 from index `at` on, rows `apart` and numbers of a row `step` from each other,
 # `count` of them, with 64 (16) columns of `right`, from index `where` on, in rows that are `wide`. They are written
-# to `out` from index `to` on, in rows of length `row`.
+# to `out` from index `to` on, in rows of length `row`. Or, of int16, of pairs of neighbours in `left` with pairs in
+# `right`, exact in int32.
 multiply_block, multiply_strip = _product(4), _product(1)

@@ -182,6 +182,8 @@ def _loaded(builder: Any, place: Callable[[Any], Any], number: Any) -> Any:
     """Sixteen numbers of a Numba type as singles; ``place`` gives their address as a pointer to a vector."""
     if number == types.float32:
         return builder.load(place(_FLOATS), align=4)
+    if number == types.int32:
+        return builder.sitofp(builder.load(place(_INTS), align=4), _FLOATS)
     short = ir.VectorType(ir.IntType(16), LANES)
     wider = builder.sext if number.signed else builder.zext
     return builder.sitofp(wider(builder.load(place(short), align=2), _INTS), _FLOATS)
@@ -189,7 +191,7 @@ def _loaded(builder: Any, place: Callable[[Any], Any], number: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load(typing: Any, array: Any, at: Any) -> Any:
-    """Sixteen numbers of a float32, int16 or uint16 array from index ``at`` on, as singles."""
+    """Sixteen numbers of a float32, int32, int16 or uint16 array from index ``at`` on, as singles."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         def place(kind: Any) -> Any:
@@ -245,7 +247,7 @@ def _at(builder: Any, place: Any, kind: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def read(typing: Any, place: Any, dtype: Any) -> Any:
-    """Sixteen numbers of a type (float32, int16, uint16) at an address, as singles."""
+    """Sixteen numbers of a type (float32, int32, int16, uint16) at an address, as singles."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         return _loaded(builder, lambda kind: _at(builder, arguments[0], kind), dtype.dtype)

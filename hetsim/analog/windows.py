@@ -1,0 +1,99 @@
+"""Windows: the vectors that a convolution takes from images, never written out as a matrix before they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hetsim.analog.drive import Codes, Single
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows of ``images`` float32 [images, C, H, W]: a vector of C x kernel numbers for each place, image after
+    image, row after row.
+
+    Images have their padding; all pairs are of rows and columns: ``places`` are those of an image. ``peaks`` [images,
+    H, W] are largest magnitudes over the channels, ``lowest`` is the smallest number.
+    """
+
+    images: Single
+    kernel: Pair
+    strides: Pair
+    dilations: Pair
+    places: Pair
+    peaks: Single
+    lowest: float
+
+    @classmethod
+    def of(
+        cls,
+        images: ArrayLike,
+        kernel: Pair,
+        strides: Pair = (1, 1),
+        pads: Sequence[int] = (0, 0, 0, 0),
+        dilations: Pair = (1, 1),
+    ) -> Self:
+        """``pads``: zeros before rows and columns, then after them. Raises ValueError for images without a place."""
+        pixels = np.ascontiguousarray(images, np.float32)
+        if pixels.ndim != 4 or pixels.size == 0:
+            raise ValueError(f"images [images, channels, rows, columns] are expected, found shape {pixels.shape}")
+        places = [
+            (pixels.shape[2 + d] + pads[d] + pads[2 + d] - dilations[d] * (kernel[d] - 1) - 1) // strides[d] + 1
+            for d in range(2)
+        ]
+        if min(places) < 1:
+            raise ValueError(f"windows of {kernel} do not fit into images of {pixels.shape[2:]} with pads {pads}")
+        if any(pads):
+            pixels = _padded(pixels, pads)
+        low, high = pixels.min(axis=1), pixels.max(axis=1)
+        size = (places[0], places[1])
+        return cls(pixels, kernel, strides, dilations, size, np.maximum(high, -low), float(low.min()))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(M, K)."""
+        places, kernel = self.places, self.kernel
+        return len(self.images) * places[0] * places[1], self.images.shape[1] * kernel[0] * kernel[1]
+
+    @property
+    def finite(self) -> bool:
+        """Whether all numbers are."""
+        return bool(np.isfinite(self.peaks).all())
+
+    @property
+    def matrix(self) -> Single:
+        """All vectors, [M, K]."""
+        reach = tuple(d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel, strict=True))
+        seen: NDArray[Any] = np.lib.stride_tricks.sliding_window_view(self.images, reach, axis=(2, 3))
+        (down, across), (high, wide) = self.strides, self.dilations
+        return seen[:, :, ::down, ::across, ::high, ::wide].transpose(0, 2, 3, 1, 4, 5).reshape(self.shape)
+
+    def codes(self, part: slice, bits: int) -> tuple[Codes, Single, bool]:
+        """See `hetsim.analog.drive.Vectors`."""
+        from hetsim.analog import kernels
+
+        (count, numbers), each = self.shape, self.places[0] * self.places[1]
+        begin, end, _ = part.indices(count)
+        seen = slice(begin // each, -(-end // each))
+        codes, scale = np.empty((numbers, end - begin), np.int16), np.empty(end - begin, np.float32)
+        geometry = (self.kernel, self.strides, self.dilations)
+        kernels.quantise_windows(
+            self.images[seen], self.peaks[seen], geometry, self.places, begin % each, np.float32(2**bits - 1),
+            codes, scale,
+        )  # fmt: skip
+        return codes, scale, True
+
+
+def _padded(images: Single, pads: Sequence[int]) -> Single:
+    """Images with zeros around them: before rows and columns, then after them."""
+    count, channels, tall, wide = images.shape
+    padded = np.zeros((count, channels, tall + pads[0] + pads[2], wide + pads[1] + pads[3]), np.float32)
+    padded[:, :, pads[0] : pads[0] + tall, pads[1] : pads[1] + wide] = images
+    return padded

@@ -1,0 +1,82 @@
+"""Windows of images: read as the matrix that they stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_analog_sheets import device, macro
+
+from hetsim.analog import Crossbar, MacroSheet
+from hetsim.analog.drive import quantised
+from hetsim.analog.windows import Windows
+
+NOISY = {"programming": {"unit": "1 uS", "polynomial": [0.2]}, "read_noise": {"relative": {"polynomial": [0.02]}}}
+LEVELS = {"energy": "10 fJ", "bits": 8, "encoding": "amplitude"}
+
+
+def images(*shape: int, sign: float = 1.0) -> Any:
+    return np.random.default_rng(3).uniform(min(0.0, sign), 1.0, shape).astype(np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_codes_are_those_of_the_matrix(data: st.DataObject) -> None:
+    pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    kernel, strides, dilations = data.draw(pair), data.draw(pair), data.draw(pair)
+    pads = data.draw(st.tuples(*[st.integers(0, 2)] * 4))
+    windows = Windows.of(images(3, 2, 8, 11, sign=-1.0), kernel, strides, pads, dilations)
+    padded = np.pad(images(3, 2, 8, 11, sign=-1.0), [(0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])])
+    (high, wide), (down, across) = windows.places, strides
+    expected = [
+        padded[n, :, y * down :, x * across :][:, :: dilations[0], :: dilations[1]][:, : kernel[0], : kernel[1]].ravel()
+        for n in range(3)
+        for y in range(high)
+        for x in range(wide)
+    ]
+    np.testing.assert_array_equal(windows.matrix, expected)
+    begin = data.draw(st.integers(0, windows.shape[0] - 1))
+    end = data.draw(st.integers(begin + 1, windows.shape[0]))
+    codes, scale, across_ = windows.codes(slice(begin, end), 7)
+    wanted, units = quantised(windows.matrix[begin:end], 7)
+    assert across_
+    np.testing.assert_array_equal(scale, units)
+    np.testing.assert_array_equal(codes.T, wanted)
+
+
+@pytest.mark.parametrize("mode", ["ideal", "analog"])
+@pytest.mark.parametrize("changes", [{}, {"dac": LEVELS}, {"dac": LEVELS, "rows": 9}, {"mapping": "offset"}])
+def test_read_as_their_matrix(mode: Any, changes: dict[str, Any]) -> None:
+    plain = {"pair": None, "subtraction": "digital"} if "mapping" in changes else {}
+    sheet: MacroSheet = macro(device(**NOISY), **({"columns": 32} | changes | plain))
+    weights = np.random.default_rng(4).normal(size=(18, 5))
+    windows = Windows.of(images(2, 2, 7, 6), (3, 3), pads=(1, 1, 1, 1))
+    bars = [Crossbar.program(weights, sheet, key=5) for _ in range(2)]
+    ours, plainly = (bar.mvm(x, 1.0, 6, mode) for bar, x in zip(bars, (windows, windows.matrix), strict=True))
+    np.testing.assert_array_equal(ours.values, plainly.values)
+    assert (ours.joules, ours.conversions, ours.clipped) == (plainly.joules, plainly.conversions, plainly.clipped)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "kernel", "message"),
+    [
+        (np.zeros((2, 3, 4)), (1, 1), "images .* are expected, found shape"),
+        (np.zeros((1, 1, 2, 2)), (3, 3), "do not fit"),
+    ],
+)
+def test_refused(pixels: Any, kernel: tuple[int, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Windows.of(pixels, kernel)
+
+
+def test_numbers_that_are_none_are_refused() -> None:
+    pixels = images(1, 2, 4, 4)
+    pixels[0, 1, 2, 2] = np.nan
+    bar = Crossbar.program(np.ones((18, 2)), macro(), key=1)
+    with pytest.raises(ValueError, match="finite"):
+        bar.mvm(Windows.of(pixels, (3, 3)), 0.0, 1)
+    with pytest.raises(ValueError, match="vectors of 18 numbers"):
+        bar.mvm(Windows.of(images(1, 1, 4, 4), (3, 3)), 0.0, 1)
