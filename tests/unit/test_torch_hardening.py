@@ -159,7 +159,7 @@ def test_layers_can_be_chosen_and_devices_changed() -> None:
         ({"device": "gpus/nvidia_t4"}, "no chip with crossbars and no device"),
         ({"epochs": -1}, "epochs are -1"),
         ({"layers": ("conv*",)}, "no weight of the module is stored"),
-        ({"device": {"use": DEVICE, "override": {"levels": 1}}}, "levels"),
+        ({"device": {"use": DEVICE, "override": {"levels": 1}}}, "at least 2"),
     ],
 )
 def test_what_is_refused(change: dict[str, Any], said: str) -> None:
