@@ -165,7 +165,7 @@ class Row:
     @property
     def holds(self) -> bool:
         """Within 1 % of the digital one, where without hardening the loss is several times that."""
-        return self.left <= 0.01 and self.lost >= 0.03 and self.lost >= 3 * self.left
+        return self.left <= 0.01 and self.lost >= max(0.02, 3 * self.left)
 
 
 def measured(kind: type[Any], digits: Digits) -> Row:

@@ -159,7 +159,7 @@ def test_layers_can_be_chosen_and_devices_changed() -> None:
         ({"device": "gpus/nvidia_t4"}, "no chip with crossbars and no device"),
         ({"epochs": -1}, "epochs are -1"),
         ({"layers": ("conv*",)}, "no weight of the module is stored"),
-        ({"device": {"use": DEVICE, "override": {"levels": 1}}}, "levels"),
+        ({"device": {"use": DEVICE, "override": {"levels": 1}}}, "at least 2"),
     ],
 )
 def test_what_is_refused(change: dict[str, Any], said: str) -> None:
@@ -176,5 +176,4 @@ def test_hardening_wins_back_what_the_chip_loses(name: str) -> None:
     """Real data and five chips: within 1 % of float32, where without hardening the loss is several times that."""
     row = tool.measured(tool.NETWORKS[name], tool.Digits.load())
     assert row.digital > 0.9
-    assert row.left <= 0.01, f"{row.plain} {row.hard} {row.digital}"
-    assert row.lost >= max(0.03, 3 * row.left)
+    assert row.holds, f"{row.digital}: {row.plain} as trained, {row.hard} hardened"
