@@ -11,7 +11,7 @@ import pytest
 from tests.golden.store import FOLDER, SCENARIOS, answer
 
 TIGHT, LOOSE = 1e-9, 0.02  # times and planned energies; what is computed in floating point on another machine
-ROUGH = 0.5  # what an iteration leaves of an error: the last digits of every step before decide it
+ROUGH = 0.5  # what an iteration leaves of an error, and what clips on the way: rounding decides, machine by machine
 COMPUTED = ("metrics", "data_dependent", "array", "program", "deployment", "total", "by_component")
 
 
@@ -31,7 +31,7 @@ def test_the_answer_is_the_stored_one(name: str) -> None:
     for path, value in stored.items():
         if isinstance(value, float):
             within = LOOSE if any(word in path for word in COMPUTED) else TIGHT
-            if path.endswith("residual"):
+            if path.endswith(("residual", "relative_error", "clipped")):
                 within = ROUGH
             assert found[path] == pytest.approx(value, rel=within, abs=1e-15), path
         else:
