@@ -105,6 +105,7 @@ class Run:
             if at > self.clock.now:
                 self.clock.alarm(at - self.clock.now, self._arrived, number)
                 return
+            self.clock.count()  # so many may arrive at once that a run must be stopped on the way
             self._begin(number)
 
     def _arrived(self, request: int) -> None:
