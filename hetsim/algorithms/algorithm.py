@@ -130,6 +130,20 @@ def accuracy(found: Array, labels: Array) -> float:
     return float((found.ravel() == labels).mean())
 
 
+def distances(a: Array, b: Array) -> Array:
+    """Squared distances of the rows of one array from those of another, float64 [len(a), len(b)]."""
+    import numpy as np
+
+    return np.asarray(((a.astype("float64")[:, None] - b.astype("float64")) ** 2).sum(axis=2))
+
+
+def gaussian(a: Array, b: Array, width: float) -> Array:
+    """The kernel exp(-|s - q|² / (width x features)) of the rows of two arrays, float64 [len(a), len(b)]."""
+    import numpy as np
+
+    return np.asarray(np.exp(-distances(a, b) / (width * b.shape[1])))
+
+
 def one_hot(labels: Array, classes: int) -> Array:
     """Rows of zeros with a one at each label, float32 [n, classes]."""
     import numpy as np

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from hetsim.algorithms.algorithm import Learner, LearnerSheet
+from hetsim.algorithms.algorithm import Learner, LearnerSheet, gaussian
 from hetsim.algorithms.builder import Builder, Value
 from hetsim.workload import Call, Graph, Program, register
 
@@ -69,11 +69,7 @@ class ConjugateGradients(Learner):
 
     def _kernel(self, x: Array) -> Array:
         """Of ``x`` with the training samples, in float64."""
-        import numpy as np
-
-        ours = self.split.x.astype("float64")
-        distances = ((x.astype("float64")[:, None] - ours) ** 2).sum(axis=2)
-        return np.asarray(np.exp(-distances / (self.sheet.width * ours.shape[1])))
+        return gaussian(x, self.split.x, self.sheet.width)
 
     @cached_property
     def problem(self) -> tuple[Array, Array]:

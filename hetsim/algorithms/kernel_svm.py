@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from hetsim.algorithms.algorithm import Learner, LearnerSheet, accuracy, one_hot
+from hetsim.algorithms.algorithm import Learner, LearnerSheet, accuracy, gaussian, one_hot
 from hetsim.algorithms.builder import Builder, Stored, Value
 from hetsim.workload import Call, Graph, Outputs, Program, register
 
@@ -137,13 +137,8 @@ class KernelSvm(Learner):
     def _twin(self) -> tuple[Array, int]:
         import numpy as np
 
-        x, aims, sheet = self.split.x.astype("float64"), self._aims.astype("float64"), self.sheet
-
-        def kernel(q: Array) -> Array:
-            distances = ((q[:, None] - x) ** 2).sum(axis=2)
-            return np.asarray(np.exp(-distances / (sheet.width * x.shape[1])) + 1)
-
-        gram = kernel(x)
+        x, aims, sheet = self.split.x, self._aims.astype("float64"), self.sheet
+        gram = gaussian(x, x, sheet.width) + 1
         alpha, best, step = np.zeros(aims.shape), 0.0, 1 / gram.sum(axis=1).max()
         for _ in range(sheet.max_iterations):
             pull = aims * (aims * alpha @ gram)
@@ -152,5 +147,5 @@ class KernelSvm(Learner):
             if 0 < dual <= best * (1 + sheet.tolerance):
                 break
             best = dual
-        scores = kernel(self.split.x_test.astype("float64")) @ (aims * alpha).T
+        scores = (gaussian(self.split.x_test, x, sheet.width) + 1) @ (aims * alpha).T
         return scores.argmax(axis=1), int((alpha > 0).any(axis=0).sum())

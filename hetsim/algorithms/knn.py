@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from hetsim.algorithms.algorithm import Learner, LearnerSheet, accuracy, one_hot
+from hetsim.algorithms.algorithm import Learner, LearnerSheet, accuracy, distances, one_hot
 from hetsim.algorithms.builder import Builder, Stored
 from hetsim.workload import Call, Graph, Program, register
 
@@ -57,8 +57,8 @@ class Knn(Learner):
         b = Builder("knn")
         asked = b.input("queries", (queries, d))
         products = Stored(b, "references", (d, n), lambda: x.T.copy()).forward(asked, "products")
-        distances = b.constant("half_norms", (x**2).sum(axis=1, keepdims=True).T / 2) - products
-        _, nearest = distances.smallest(min(self.sheet.neighbours, n))
+        apart = b.constant("half_norms", (x**2).sum(axis=1, keepdims=True).T / 2) - products
+        _, nearest = apart.smallest(min(self.sheet.neighbours, n))
         votes = b.constant("votes", one_hot(labels, self.split.classes)).gather(nearest).sum(1)
         return b.graph([votes.argmax(2).named("answer")])
 
@@ -89,8 +89,6 @@ class Knn(Learner):
     def _twin(self, queries: Array) -> Array:
         import numpy as np
 
-        x, q = self.split.x.astype("float64"), queries.astype("float64")
-        distances = ((q[:, None] - x) ** 2).sum(axis=2)
-        nearest = np.argsort(distances, axis=1, kind="stable")[:, : self.sheet.neighbours]
+        nearest = np.argsort(distances(queries, self.split.x), axis=1, kind="stable")[:, : self.sheet.neighbours]
         votes = one_hot(self.split.y, self.split.classes)[nearest].sum(axis=1)
         return np.asarray(votes.argmax(axis=1))

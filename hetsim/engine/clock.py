@@ -35,9 +35,18 @@ class Clock(simpy.Environment):
         """Call ``call(payload)`` after ``delay`` ticks. Alarms of one tick ring in the order in which they were set."""
         self.events += 1
         if self.events > self._limit:
-            raise RunError(f"the run needs more than max_events = {self._limit} events; stopped at {self._now} ps")
+            raise self._too_many()
         alarm: Any = (call, payload)
         heappush(self._queue, (self._now + delay, NORMAL, next(self._eid), alarm))
+
+    def count(self) -> None:
+        """One event more; RunError when there are more than the limit."""
+        self.events += 1
+        if self.events > self._limit:
+            raise self._too_many()
+
+    def _too_many(self) -> RunError:
+        return RunError(f"the run needs more than max_events = {self._limit} events; stopped at {self._now} ps")
 
     def step(self) -> None:
         """Ring the next alarm, or process the next event."""

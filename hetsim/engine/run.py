@@ -96,9 +96,8 @@ class Run:
 
     def _flights(self) -> int:
         """How many requests may be under way at a time."""
-        traffic = self.scenario.traffic
-        bounds = (getattr(traffic, "concurrency", None), traffic.queue, self.total)
-        return min([bound for bound in bounds if bound is not None])
+        each = [(getattr(s.traffic, "concurrency", None), s.traffic.queue, s.total) for s in self.sources]
+        return sum(min(bound for bound in bounds if bound is not None) for bounds in each)
 
     # --- requests ---
 
@@ -116,6 +115,7 @@ class Run:
             if at > self.clock.now:
                 self.clock.alarm(at - self.clock.now, self._arrived, request)
                 return
+            self.clock.count()  # so many may arrive at once that a run must be stopped on the way
             self._begin(request)
 
     def _arrived(self, request: int) -> None:

@@ -162,3 +162,11 @@ def test_repeat_asks_several_chips() -> None:
 def test_ticks_are_rounded_once() -> None:
     assert ticks(3 * 0.1e-9) == 300
     assert sum(ticks(1e-9 / 3) for _ in range(3)) == 999 and ticks(1e-9) == 1000
+
+
+def test_arrivals_count_as_events_so_that_a_crowd_can_be_stopped() -> None:
+    crowd = {"kind": "batch", "requests": 10**12}
+    parts = {"components": {"P": {"kind": "abstract"}}}
+    work = {"tasks": {"n": {"cost": {"P": "1 s"}}}}
+    with pytest.raises(RunError, match="more than max_events = 1000 events"):
+        hetsim.simulate(hetsim.load({"system": parts, "workload": work, "traffic": crowd, "max_events": 1000}))
