@@ -2,7 +2,8 @@
 
 ``AnalogSolve(A [n, n], B [n, k])`` is X [n, k] with A X = B. ``CamSearch(x [m, d], low [r, d], high [r, d])`` is
 bool [m, r]: whether every feature of the sample lies in the row's interval, low <= x < high. Both are named after
-the hardware that does them in one step.
+the hardware that does them in one step. ``OuterUpdate(x [m, k], d [m, n], W [k, n], after)`` adds ``rate`` times xᵀ d
+to the stored W in place and has no outputs; it waits for ``after``, if that is given, and does not read it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hetsim.errors import RunError
-from hetsim.formats import one_blas_thread
+from hetsim.formats import one_blas_thread, product
 
 if TYPE_CHECKING:
     from hetsim.workload import Array, Op
@@ -37,6 +38,12 @@ def _search(op: Op, inputs: Sequence[Array | None]) -> Array:
     return matches(x, low, high)
 
 
+def _outer(op: Op, inputs: Sequence[Array | None]) -> Array:
+    x, d, w = inputs[:3]
+    assert x is not None and d is not None and w is not None
+    return np.asarray(w + product(np.ascontiguousarray(x.T), d * d.dtype.type(op.attributes["rate"])))
+
+
 def matches(x: Array, low: Array, high: Array) -> Array:
     """Whether each sample [m, d] lies in each box: bool [m, r]."""
     rows = max(1, CELLS // low.size)
@@ -47,4 +54,5 @@ def matches(x: Array, low: Array, high: Array) -> Array:
 OPERATORS: Mapping[str, Callable[[Op, Sequence[Array | None]], Array]] = {
     "AnalogSolve": _solve,
     "CamSearch": _search,
+    "OuterUpdate": _outer,
 }
