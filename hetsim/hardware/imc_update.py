@@ -53,7 +53,7 @@ def expected(sheet: ImcSheet, work: Work, op: Op) -> tuple[float, float]:
     parallel, length = op.attributes["scheme"] == "parallel", int(op.attributes["length"])
     each = length / 4 if parallel else length / 2
     both = 1 if sheet.device.update is None or sheet.device.update.down is None else 2
-    seconds = times * sheet.device.write.time * (1 if parallel else work.tiling.height)
+    seconds = times * sheet.device.write.time * (1 if parallel else max(work.tiling.heights()))
     return seconds, samples * each * both * work.matrix.rows * work.matrix.columns
 
 
