@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from hetsim.algorithms.algorithm import Learner, LearnerSheet, accuracy, one_hot
 from hetsim.algorithms.builder import Builder, Stored
 from hetsim.algorithms.dense_net import DenseNet, InPlace, Weights, only_biases, renewed, updated
-from hetsim.workload import Call, Graph, Outputs, Program, register
+from hetsim.workload import Call, Graph, Outputs, Program, WorkloadSheet, register
 
 if TYPE_CHECKING:
     from hetsim.workload import Array
@@ -59,7 +59,8 @@ class MlpTraining(Learner):
     """Scored by the accuracy on the test samples, as the hardware computes it; ``writings`` counts how often the
     weights were written, ``updates`` the batches after which they changed in place."""
 
-    kind, sheet_type, decides = "mlp_training", MlpTrainingSheet, False
+    kind, decides = "mlp_training", False
+    sheet_type: ClassVar[type[WorkloadSheet]] = MlpTrainingSheet
     sheet: MlpTrainingSheet
 
     @cached_property
