@@ -102,3 +102,12 @@ def test_symmetric_devices_train_as_well_as_numbers_and_asymmetric_ones_do_not(s
         share[name] = metrics["accuracy"] / metrics["twin.accuracy"]
     assert share["mlp_in_place_digits"] > 0.97
     assert share["mlp_in_place_asymmetric_digits"] < share["mlp_in_place_digits"] - 0.01
+
+
+@pytest.mark.slow
+def test_cells_with_soft_bounds_forget_what_they_learn() -> None:
+    """The same steps in mid-window, but none at the bounds, and twice as large at the far ends."""
+    law = "system.components.imc.device.update"
+    soft = [f"{law}.{way}.{key}" for way in ("up", "down") for key in ("saturation=1", "step=107.8 pS")]
+    metrics = hetsim.simulate(hetsim.load("algorithms/mlp_in_place_digits", soft)).to_dict()["metrics"]
+    assert metrics["accuracy"] < 0.85 * metrics["twin.accuracy"]
