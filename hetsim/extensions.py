@@ -4,7 +4,9 @@
 bool [m, r]: whether every feature of the sample lies in the row's interval, low <= x < high.
 ``FadingMemory(drive [m, s, n])`` are the states [m, s, n] of n nodes after each of s steps of m sequences: a state
 fades by the factor ``decay``, then a drive a (clipped to 0..1) opens 1 - exp(-``gain`` f(a)) of what it leaves to 1,
-f(a) = sinh(``steepness`` a) / sinh(``steepness``). All are named after the hardware that does them.
+f(a) = sinh(``steepness`` a) / sinh(``steepness``). All three are named after the hardware that does them.
+``OuterUpdate(x [m, k], d [m, n], W [k, n], after)`` adds ``rate`` times xᵀ d to the stored W in place and has no
+outputs; it waits for ``after``, if that is given, and does not read it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hetsim.errors import RunError
-from hetsim.formats import one_blas_thread
+from hetsim.formats import one_blas_thread, product
 
 if TYPE_CHECKING:
     from hetsim.workload import Array, Op
@@ -37,6 +39,12 @@ def _search(op: Op, inputs: Sequence[Array | None]) -> Array:
     x, low, high = inputs
     assert x is not None and low is not None and high is not None
     return matches(x, low, high)
+
+
+def _outer(op: Op, inputs: Sequence[Array | None]) -> Array:
+    x, d, w = inputs[:3]
+    assert x is not None and d is not None and w is not None
+    return np.asarray(w + product(np.ascontiguousarray(x.T), d * d.dtype.type(op.attributes["rate"])))
 
 
 def matches(x: Array, low: Array, high: Array) -> Array:
@@ -72,4 +80,5 @@ OPERATORS: Mapping[str, Callable[[Op, Sequence[Array | None]], Array]] = {
     "AnalogSolve": _solve,
     "CamSearch": _search,
     "FadingMemory": _fade,
+    "OuterUpdate": _outer,
 }

@@ -85,6 +85,11 @@ def _cam_search(op: Shapes) -> tuple[int, int]:
     return 0, 2 * op.made * op.source.shape[1]
 
 
+def _outer_update(op: Shapes) -> tuple[int, int]:
+    """The product of all samples, the rate times one side of it, and the sum with what is stored."""
+    return op.given(0).size * op.given(1).shape[1], op.given(1).size + op.given(2).size
+
+
 def _local_response(op: Shapes) -> tuple[int, int]:
     """Square, sum of the neighbourhood, multiply, add, power, divide [Krizhevsky 2012, section 3.3]."""
     return 0, op.made * (op.attributes["size"] + 4)
@@ -111,7 +116,7 @@ RULES: Mapping[str, Rule] = {
     "BatchNormalization": _each(2),  # one scale and one shift, prepared beforehand
     "InstanceNormalization": _each(8),  # mean 1, variance 3, normalise 2, scale and shift 2
     "LayerNormalization": _each(8),
-    "TopK": _top, "AnalogSolve": _solve, "CamSearch": _cam_search,
+    "TopK": _top, "AnalogSolve": _solve, "CamSearch": _cam_search, "OuterUpdate": _outer_update,
     "FadingMemory": _each(10),  # fade; scale, sinh, scale, scale, exp, from one; from one, multiply, add
     "ScatterND": _scatter, "LRN": _local_response, "Softmax": _softmax(-2), "LogSoftmax": _softmax(-1),
     "MaxPool": _window(0), "AveragePool": _window(1),
@@ -147,10 +152,13 @@ def matrix_view(
     outputs: Sequence[Tensor],
 ) -> Matrix | None:
     """The operator as products of vectors with a matrix, None for one that is no such thing."""
-    if kind not in MATRIX_OPERATORS:
+    if kind not in (*MATRIX_OPERATORS, "OuterUpdate"):
         return None
-    a, b, output = inputs[0], inputs[1], outputs[0]
+    a, b = inputs[0], inputs[1]
     assert a is not None and b is not None
+    if kind == "OuterUpdate":  # on a digital part; crossbars have it as pulses
+        return Matrix(a.shape[0], b.shape[1], a.shape[1])
+    output = outputs[0]
     if kind in ("ConvInteger", "MatMulInteger") and not _codes(inputs):
         return None
     if kind.startswith("Conv"):

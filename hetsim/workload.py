@@ -34,10 +34,13 @@ class Tensor:
     The value of a constant is loaded on first use, so that a graph can be planned without its numbers.
     ``version`` grows when a program stores new numbers under the same name. A tensor is identified by its
     name and version. ``nonnegative`` promises that none of its numbers is negative, so that hardware may spend
-    no bit or phase on signs.
+    no bit or phase on signs. A constant that is ``trained`` is changed in place by ops of kind ``OuterUpdate``: its
+    numbers are the state of the one component on which all ops run that use it.
     """
 
-    __slots__ = ("_load", "_value", "constant", "dtype", "name", "nbytes", "nonnegative", "shape", "size", "version")
+    __slots__ = (
+        "_load", "_value", "constant", "dtype", "name", "nbytes", "nonnegative", "shape", "size", "trained", "version",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -49,8 +52,10 @@ class Tensor:
         constant: bool = False,
         version: int = 0,
         nonnegative: bool = False,
+        trained: bool = False,
     ) -> None:
         self.name, self.shape, self.dtype, self.version = name, tuple(int(n) for n in shape), dtype, version
+        self.trained = trained
         self.constant, self.nonnegative = constant or load is not None, nonnegative
         self.size = math.prod(self.shape)
         self.nbytes = self.size * ITEM_BYTES[dtype]
@@ -154,6 +159,11 @@ class Op:
     def constants(self) -> tuple[Tensor, ...]:
         """The inputs that are constants: weights, biases, stored data."""
         return tuple(t for t in self.inputs if t is not None and t.constant)
+
+    @property
+    def changed(self) -> Tensor | None:
+        """The stored matrix that this op changes in place, if it does."""
+        return self.inputs[2] if self.kind == "OuterUpdate" else None
 
     @property
     def operations(self) -> int:

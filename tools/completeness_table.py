@@ -66,6 +66,9 @@ ROWS = (
     Row("algorithms/decision_forest_cancer", "accuracy", "leaves as intervals", "votes"),
     Row("algorithms/metropolis_cancer", "accuracy", "the data", "proposals, softplus, acceptance"),
     Row("algorithms/mlp_training_digits", "accuracy", "the weights, both ways", "gradients, update"),
+    Row("algorithms/mlp_in_place_digits", "accuracy", "the weights, trained there", "activations, biases"),
+    Row("algorithms/mlp_in_place_asymmetric_digits", "accuracy", "the weights, trained there", "activations, biases"),
+    Row("algorithms/cnn_in_place_digits", "accuracy", "the weights, trained there", "activations, biases"),
     Row("algorithms/gan_digits", "frechet_distance", "the weights of both nets", "gradients, update"),
     Row("algorithms/q_learning_cart_pole", "steps_up", "random features", "cosines, values, update"),
 )

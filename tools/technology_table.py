@@ -125,7 +125,10 @@ SHAPES, SHAPE = (1, 2, 4), 2  # Weibull exponents, and that of the datasheets
 def wearing(row: Wearing) -> Column:
     """One run that also writes what would else be there before it."""
     shaped = {
-        n: run(row.scenario, (f"{IMC}.deploy=cold", f"{IMC}.device.failure={{law: weibull, shape: {n}}}"))
+        n: run(
+            row.scenario,
+            (f"{IMC}.deploy=cold", f"{IMC}.rewrite=null", f"{IMC}.device.failure={{law: weibull, shape: {n}}}"),
+        )
         for n in SHAPES
     }
     found = shaped[SHAPE]

@@ -223,8 +223,8 @@ class Builder:
 class Stored:
     """A matrix W [K, N] that stays where it is and is read both ways.
 
-    It is one tensor for each direction, so that a part without transposed reads stores both. ``load`` gives the
-    numbers; None for a matrix that is known by its ``shape`` only.
+    Parts without transposed reads store it once more for those. ``load`` gives the numbers; None for a matrix that is
+    known by its ``shape`` only. A ``trained`` one is changed where it is.
     """
 
     def __init__(
@@ -234,25 +234,26 @@ class Stored:
         shape: tuple[int, int],
         load: Callable[[], Array] | None,
         version: int = 0,
+        trained: bool = False,
     ) -> None:
-        self._builder, self._name, self._shape, self._load, self._version = builder, name, shape, load, version
+        self._builder, self._shape = builder, shape
+        self._matrix = Value(
+            builder, name, shape, "float32", load=load, constant=True, version=version, trained=trained
+        )
 
     def forward(self, x: Value, name: str) -> Value:
         """x [M, K] -> x W [M, N], by an op of this name."""
-        matrix = Value(
-            self._builder, self._name, self._shape, "float32", load=self._load, constant=True, version=self._version
-        )
-        return (x @ matrix).named(name)
+        return (x @ self._matrix).named(name)
 
     def back(self, y: Value, name: str) -> Value:
         """y [M, N] -> y Wᵀ [M, K], by an op of this name."""
-        load = self._load
-        turned = None if load is None else lambda: load().T.copy()
-        matrix = Value(
-            self._builder, f"{self._name} transposed", self._shape[::-1], "float32",
-            load=turned, constant=True, version=self._version,
-        )  # fmt: skip
-        return (y @ matrix).named(name)
+        return self._builder.op("Gemm", name, y, self._matrix, shape=(y.shape[0], self._shape[0]), transB=1)
+
+    def update(self, x: Value, d: Value, rate: float, name: str, after: Value | None = None, **how: Any) -> None:
+        """Add ``rate`` xᵀ d to W where it is, for x [M, K] and d [M, N], when ``after`` is there; ``how``: the scheme
+        and the length of trains, see `hetsim.analog.update.outer`."""
+        late = () if after is None else (after,)
+        self._builder.ops("OuterUpdate", name, x, d, self._matrix, *late, made=(), rate=rate, **how)
 
 
 def _integers(*values: int) -> Array:

@@ -2,11 +2,13 @@
 
 Products with stored weights may run in crossbars. What multiplies two moving operands (gradients), activations and the
 update are digital; the host keeps the weights that it updates in full precision [Nandakumar 2020] and writes them anew.
+Or the stored weights are updated in place, by pulses, and nothing else keeps them [Gokmen 2016].
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hetsim.algorithms.builder import Builder, Stored, Value
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
     from hetsim.workload import Array
 
 Weights = Mapping[str, "Array"]
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """Updates at a ``rate`` on the stored weights themselves, by a ``scheme`` in trains of ``length`` pulses."""
+
+    rate: float
+    scheme: str
+    length: int
 
 
 class DenseNet:
@@ -51,13 +62,21 @@ class DenseNet:
             made[f"{self.name}.b{i}"] = b.input(f"{self.name}.b{i}", (1, n))
         return made
 
-    def stored(self, b: Builder, weights: Weights | None, version: int) -> list[Stored]:
-        """The matrices as they were written last; without numbers by their shapes."""
+    def biases(self, b: Builder) -> dict[str, Value]:
+        """The biases alone, as inputs of a graph."""
+        return {f"{self.name}.b{i}": b.input(f"{self.name}.b{i}", (1, n)) for i, n in enumerate(self.sizes[1:])}
+
+    def stored(
+        self, b: Builder, weights: Weights | None, version: int, trained: bool = False, use: str = "stored"
+    ) -> list[Stored]:
+        """The matrices as they were written last, or before they were ``trained`` in place; without numbers by their
+        shapes."""
         made = []
         for i in range(self.depth):
             value = None if weights is None else weights[f"{self.name}.w{i}"]
             load = None if value is None else lambda value=value: value
-            made.append(Stored(b, f"{self.name}.w{i} stored", (self.sizes[i], self.sizes[i + 1]), load, version))
+            shape = (self.sizes[i], self.sizes[i + 1])
+            made.append(Stored(b, f"{self.name}.w{i} {use}", shape, load, version, trained))
         return made
 
     def forward(self, x: Value, matrices: Sequence[Stored], biases: Mapping[str, Value], use: str) -> list[Value]:
@@ -69,16 +88,24 @@ class DenseNet:
         return made
 
     def back(
-        self, activations: Sequence[Value], error: Value, matrices: Sequence[Stored], use: str, to_input: bool = False
+        self, activations: Sequence[Value], error: Value, matrices: Sequence[Stored], use: str, to_input: bool = False,
+        in_place: InPlace | None = None,
     ) -> tuple[dict[str, Value], Value]:
         """The gradient for every weight, and the error at the input if it is asked ``to_input``, else at the first
-        layer."""
+        layer. Matrices that are updated ``in_place`` have no gradient, but change after they were read."""
         slopes = {}
         for i in reversed(range(self.depth)):
-            slopes[f"{self.name}.w{i}"] = activations[i].transpose() @ error
+            if in_place is None:
+                slopes[f"{self.name}.w{i}"] = activations[i].transpose() @ error
             slopes[f"{self.name}.b{i}"] = error.sum(0)
+            at_output, read = error, None
             if i or to_input:
-                error = matrices[i].back(error, f"{self.name}.back{i}{use}")
+                error = read = matrices[i].back(error, f"{self.name}.back{i}{use}")
+            if in_place is not None:
+                matrices[i].update(
+                    activations[i], at_output, -in_place.rate, f"{self.name}.update{i}{use}", read,
+                    scheme=in_place.scheme, length=in_place.length,
+                )  # fmt: skip
             if i:
                 error = error * (activations[i] > 0.0).cast("float32")
         return slopes, error
@@ -106,6 +133,11 @@ class DenseNet:
 def updated(old: Mapping[str, Value], slopes: Mapping[str, Value], rate: float) -> list[Value]:
     """Weights a step down their slopes, named ``new …``."""
     return [(old[name] - slopes[name] * rate).named(f"new {name}") for name in slopes]
+
+
+def only_biases(weights: Weights) -> dict[str, Array]:
+    """The biases among weights."""
+    return {name: value for name, value in weights.items() if ".b" in name}
 
 
 def renewed(weights: Weights, out: Weights | None) -> dict[str, Array]:

@@ -53,6 +53,7 @@ class Bank:
         self._lives: dict[int, tuple[NDArray[Any], NDArray[np.float32]]] = {}
         self._writings: dict[Name, int] = {}
         self.failed = self.rejected = 0
+        self.trained: set[Name] = set()  # what was updated in place
         self.stored: dict[Name, Stored] = {}
 
     def store(
@@ -97,6 +98,7 @@ class Bank:
     def updated(self, name: Name, pulses: Sequence[Counts]) -> None:
         """Count the pulses of an update in place of what is stored under a name, [2, K, N] for each group."""
         stored = self.stored[name]
+        self.trained.add(name)
         for crossbar, tiles, new in zip(stored.crossbars, stored.tiles, pulses, strict=True):
             self._wear(crossbar, tiles, new)
 

@@ -21,7 +21,8 @@ class Shape:
 
     ``inputs[i]`` lists ``(producer or -1, tensor number)`` of op i; ``readers[p]`` lists ``(tensor number, reader)``
     of what op p writes, the reader an op or `HOST`; ``position[t]`` is the output position of tensor t;
-    ``releases`` are the ops that may not start before so many ticks after the graph's arrival.
+    ``releases`` are the ops that may not start before so many ticks after the graph's arrival; ``trained`` the ops that
+    use constants that are changed in place, with those.
     """
 
     def __init__(self, graph: Graph, number: int) -> None:
@@ -48,6 +49,8 @@ class Shape:
         reads = [t for edges in self.inputs for _, t in edges] + list(self.returned)
         self.users = tuple(reads.count(t) for t in range(len(made)))
         self.releases = tuple((i, ticks(op.release)) for i, op in enumerate(graph.ops) if op.release)
+        used = {i: tuple(t for t in op.constants if t.trained) for i, op in enumerate(graph.ops)}
+        self.trained = {i: tensors for i, tensors in used.items() if tensors}
         self.by_name = {tensor.name: t for t, tensor in enumerate(self.tensors)}
 
 

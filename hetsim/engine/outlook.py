@@ -11,11 +11,12 @@ from hetsim.engine.lanes import Roads
 from hetsim.engine.memo import Memo
 from hetsim.engine.recipe import Recipe
 from hetsim.engine.transit import Transit
+from hetsim.errors import InputError
 from hetsim.hardware.component import Residency
 from hetsim.schedulers.scheduler import FOREVER, Offer
 from hetsim.system import System
 from hetsim.units import ticks
-from hetsim.workload import Op
+from hetsim.workload import Op, Tensor
 
 Menu = tuple[int, ...]  # components by number
 Input = tuple[str, int, int]  # where it is, from when on, and its bytes
@@ -51,6 +52,7 @@ class Outlook:
         )
         self._quotes: Memo[Op, tuple[list[int], list[tuple[str, ...]], list[str]]] = Memo(self._quote)
         self._free: dict[str, int] = {}  # resources with one place
+        self._homes: dict[tuple[str, int], tuple[str, str]] = {}  # trained tensor -> component, and the op that said so
         self._places: dict[str, list[int]] = {}  # the others: a heap of ends
         self._pending: dict[str, int] = {}
         self.given: dict[str, int] = {}  # resource -> ops placed there that have not ended, kept for late policies
@@ -162,6 +164,8 @@ class Outlook:
     def accept(self, job: Job, op: int, recipe: Recipe, end: int) -> Recipe:
         """Apply a decision: later plans see what it stores, later estimates the places it takes until ``end``."""
         component = recipe.component
+        for tensor in job.shape.trained.get(op, ()):
+            self._settle(tensor, component, job.graph.ops[op].name)
         if recipe.residency is not self.planned[component]:
             recipe = self.recipe(job.graph.ops[op], component, self.planned[component])
         if recipe.plan.after is not None:
@@ -194,6 +198,16 @@ class Outlook:
     def intern(self, residency: Residency) -> Residency:
         """The one object that stands for all equal residencies, so that memos may compare by identity."""
         return self._interned.setdefault(residency, residency)
+
+    def _settle(self, tensor: Tensor, component: str, op: str) -> None:
+        """A tensor that is changed in place lives where it was first used; InputError for use anywhere else."""
+        home, first = self._homes.setdefault((tensor.name, tensor.version), (component, op))
+        if home != component:
+            raise InputError.of(
+                f"op {op!r} on {component!r} uses {tensor.name!r}, which is trained in place on {home!r}, "
+                f"where op {first!r} is",
+                "pin all ops that use it to one component",
+            )
 
     def _quote(self, op: Op) -> tuple[list[int], list[tuple[str, ...]], list[str]]:
         """Durations and holds of the op on each of its options; and the holds by name if each is one, for one op."""

@@ -33,6 +33,8 @@ def refusal(op: Op, form: Format) -> str:
     """Why a part that computes in the format cannot run the op, whatever it has units for; empty when it can."""
     if op.cost is not None:
         return f"runs tensor operations, not a {op.kind}"
+    if op.changed is not None:
+        return "does not change stored matrices in place"
     if any(t.dtype == "float64" for t in (*op.outputs, *op.moving, *op.constants)):
         return f"computes in {form}, and the op is float64"
     if op.exact and form != "fp32":

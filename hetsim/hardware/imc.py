@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hetsim.errors import RunError
+from hetsim.hardware import imc_update
 from hetsim.hardware.component import (
     Component,
     Deployment,
@@ -62,22 +63,28 @@ class Imc(Component[ImcSheet]):
             return "computes with an error, and the op must be exact"
         if op.activation is not None and not _has(self.sheet.activation, op.activation):
             return f"has no unit for {op.activation}"
-        if op.matrix is None or op.matrix.stored is None:
+        matrix = _stored(op)
+        if matrix is None or matrix.stored is None:
             return "" if _has(self.sheet.pooling, op.kind) else f"has no unit for {op.kind} without a stored matrix"
-        needed = self.work(op, op.matrix, op.matrix.stored).slots
-        if needed > self.sheet.crossbars:
-            return f"the matrix takes {needed} crossbars, the chip has {self.sheet.crossbars}"
-        return ""
+        todo = self.work(op, matrix, matrix.stored)
+        if todo.slots > self.sheet.crossbars:
+            return f"the matrix takes {todo.slots} crossbars, the chip has {self.sheet.crossbars}"
+        return imc_update.refusal(self.sheet, todo) if matrix.stored.trained else ""
 
     def plan(self, op: Op, residency: Residency) -> Plan:
-        if op.matrix is None or op.matrix.stored is None:
+        matrix = _stored(op)
+        if matrix is None or matrix.stored is None:
             return self._pooled(op)
-        stored, matrix, sheet = op.matrix.stored, op.matrix, self.sheet
+        stored, sheet = matrix.stored, self.sheet
         todo, place = self.work(op, matrix, stored), self._resident(stored, matrix, residency)
         if place is not None and place.transposed != matrix.transposed:
             todo = turned(todo)
         evicted: tuple[str, ...] = ()
-        after, deployment, seconds, steps = None, None, 0.0, todo.steps()
+        after, deployment, seconds = None, None, 0.0
+        steps, (latency, interval), updating = todo.steps(), todo.pace(), op.changed is not None
+        if updating:
+            lasting, changes = imc_update.expected(sheet, todo, op)
+            steps, latency = imc_update.steps(sheet, op, changes), imc_update.loading(sheet, op)
         if place is None:
             new = Placement(stored.name, stored.version, todo.slots, matrix.transposed)
             after, evicted = residency.placing(new)
@@ -87,16 +94,15 @@ class Imc(Component[ImcSheet]):
                 deployment, seconds = Deployment(seconds, spent(writing), pulses), 0.0
             else:
                 steps = (*writing, *steps)
-        latency, interval = todo.pace()
         return Plan(
             holds=tuple(f"{self.name}.tiles:{name}" for name in dict.fromkeys((stored.name, *evicted))),
             output_bytes=tuple(t.size * OUTPUT_BYTES[sheet.output] for t in op.outputs),
             steps=(*(step for step in steps if step.count), *self._calibration()),
-            setup=seconds,
+            setup=seconds + lasting if updating else seconds,
             fill=latency,
             interval=interval,
             chunks=matrix.vectors,
-            streams=True,
+            streams=not updating,
             after=after,
             deployment=deployment,
         )
@@ -110,6 +116,8 @@ class Imc(Component[ImcSheet]):
         from hetsim.formats import rounded
         from hetsim.numerics import run
 
+        if op.changed is not None:
+            return self._update(op, inputs, state, moment, plan)
         output = self.sheet.output
         if op.matrix is None or op.matrix.stored is None:
             return Outcome(tuple(rounded(y, output) for y in run(op, inputs, moment.threads)))
@@ -119,9 +127,9 @@ class Imc(Component[ImcSheet]):
         x, w = lower(op, inputs)
         grouped = w.ndim == 3
         try:
-            kept = self._kept(op, todo, w if grouped else w[None], state, moment, plan)
+            kept = state.stored[self._kept(todo, w if grouped else w[None], state, moment, plan)]
             seconds = kept.written.seconds + todo.read_back()[0]
-            time = moment.time + (seconds if plan.setup > 0 else 0.0)
+            time = moment.time + (seconds if _writes(plan) else 0.0)
             took = Calibrated() if moment.ideal else calibrate(todo.sheet, kept, time)
             time += took.seconds
             flipped = kept.transposed != op.matrix.transposed
@@ -130,25 +138,46 @@ class Imc(Component[ImcSheet]):
             raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
         made = finish(op, lift(op, values if grouped else values[0]), inputs)
         steps, setup = {"integrate": Measured(_count(plan, "integrate"), joules)}, None
-        writing = todo.write_steps(kept.written.pulses)
-        if plan.setup > 0:
+        if _writes(plan):
             setup = seconds
-            steps |= {step.name: Measured(step.count, step.count * step.joules) for step in writing}
+            steps |= _measured(todo, kept)
         if took.count:
             setup = (setup or 0.0) + took.seconds
             steps["calibrate"] = Measured(took.count, took.joules)
             counts = {**counts, "calibrations": 1.0, "calibration_conversions": float(took.conversions)}
-        deployment = None
-        if plan.deployment is not None:
-            deployment = Deployment(seconds, spent(writing), kept.written.pulses)
+        deployment = _deployed(todo, kept, seconds) if plan.deployment is not None else None
         return Outcome((rounded(made, output),), steps, setup, deployment, counts)
 
-    def _kept(self, op: Op, todo: Work, matrices: Array, bank: Bank, moment: Moment, plan: Plan) -> Stored:
-        """The matrices on the chip, written now, or before t = 0, if they are not there yet."""
-        assert op.matrix is not None and op.matrix.stored is not None
-        stored, transposed = op.matrix.stored, op.matrix.transposed
+    def _update(self, op: Op, inputs: Sequence[Array | None], bank: Bank, moment: Moment, plan: Plan) -> Outcome:
+        """Pulses on the cells that hold the matrix, which is written first if it is not there yet."""
+        assert op.changed is not None and inputs[2] is not None
+        todo = self.work(op, imc_update.target(op), op.changed)
+        try:
+            name = self._kept(todo, inputs[2][None], bank, moment, plan)
+            kept = bank.stored[name]
+            written = kept.written.seconds + todo.read_back()[0]
+            seconds = written if _writes(plan) else 0.0
+            spent, pulses = imc_update.update(op, inputs, name, bank, moment, moment.time + seconds)
+        except ValueError as error:
+            raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
+        steps = {"pulse": pulses} | (_measured(todo, kept) if _writes(plan) else {})
+        deployment = _deployed(todo, kept, written) if plan.deployment is not None else None
+        return Outcome((), steps, seconds + spent, deployment, {"update_pulses": pulses.count})
+
+    def _kept(self, todo: Work, matrices: Array, bank: Bank, moment: Moment, plan: Plan) -> tuple[str, int]:
+        """The name of the matrices on the chip, written now, or before t = 0, if they are not there yet."""
+        stored, transposed = todo.matrix.stored, todo.matrix.transposed
+        assert stored is not None
         name = (stored.name, stored.version)
+        if name in bank.trained and name not in bank.stored:
+            raise ValueError(
+                f"{stored.name!r} was trained in place, and others took its crossbars: give the chip more of them"
+            )
         if name in bank.stored and bank.stored[name].transposed != transposed and not self.sheet.bidirectional:
+            if stored.trained:
+                raise ValueError(
+                    f"{stored.name!r} is trained in place and read both ways, which takes a bidirectional macro"
+                )
             name = (f"{stored.name}^T", stored.version)
         if name in bank.stored:
             kept = bank.stored[name]
@@ -156,13 +185,15 @@ class Imc(Component[ImcSheet]):
                 raise ValueError(
                     f"{stored.name!r} is stored as another op's layer has it: give layers the name of the tensor"
                 )
-            return kept
+            return name
         for old in [old for old in bank.stored if old[0] in (stored.name, f"{stored.name}^T") and old[1] != name[1]]:
             bank.release(old)
-        if plan.setup > 0:
-            return bank.store(name, matrices, moment.time, 0.0, todo.sheet, transposed)
-        age = self.sheet.device.reference_age if self.sheet.age is None else self.sheet.age
-        return bank.store(name, matrices, 0.0, age, todo.sheet, transposed, preloaded=True)
+        if _writes(plan):
+            bank.store(name, matrices, moment.time, 0.0, todo.sheet, transposed)
+        else:
+            age = self.sheet.device.reference_age if self.sheet.age is None else self.sheet.age
+            bank.store(name, matrices, 0.0, age, todo.sheet, transposed, preloaded=True)
+        return name
 
     def state(self, key: int) -> Bank:
         from hetsim.analog.bank import Bank
@@ -247,6 +278,26 @@ def _products(
         counts["an_checked"] = float(sum(r.checked for r in readings))
         counts["an_wrong"] = float(sum(r.wrong for r in readings))
     return np.stack([r.values for r in readings]), sum(r.joules for r in readings), counts
+
+
+def _stored(op: Op) -> Matrix | None:
+    """The op as products with a stored matrix, or the matrix that it updates."""
+    return op.matrix if op.changed is None else imc_update.target(op)
+
+
+def _writes(plan: Plan) -> bool:
+    """Whether the op's matrix is written in the run, when the op starts."""
+    return plan.after is not None and plan.deployment is None
+
+
+def _measured(todo: Work, kept: Stored) -> dict[str, Measured]:
+    """The steps of writing what is stored, in as many pulses as it took."""
+    steps = todo.write_steps(kept.written.pulses)
+    return {step.name: Measured(step.count, step.count * step.joules) for step in steps}
+
+
+def _deployed(todo: Work, kept: Stored, seconds: float) -> Deployment:
+    return Deployment(seconds, spent(todo.write_steps(kept.written.pulses)), kept.written.pulses)
 
 
 def _count(plan: Plan, name: str) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from hetsim.analog.device import Facts
-from hetsim.hardware import hierarchy
+from hetsim.hardware import hierarchy, imc_update
 from hetsim.hardware.component import Plan, Residency, Step, register
 from hetsim.hardware.hierarchy import Buffer, Gating, Level, Mesh, Part
 from hetsim.hardware.imc import Imc
@@ -128,7 +128,7 @@ class ImcChip(Imc):
     def supports(self, op: Op) -> str:
         refused = super().supports(op)
         buffer = self.sheet.buffer
-        if refused or buffer is None or op.matrix is None or op.matrix.stored is None:
+        if refused or buffer is None or op.changed is not None or op.matrix is None or op.matrix.stored is None:
             return refused
         todo = self.work(op, op.matrix, op.matrix.stored)
         units = -(-todo.slots // hierarchy.crossbars_in(self.sheet.levels, buffer.level))
@@ -139,6 +139,8 @@ class ImcChip(Imc):
 
     def plan(self, op: Op, residency: Residency) -> Plan:
         plan = super().plan(op, residency)
+        if op.changed is not None:
+            return self._woken(plan, self.work(op, imc_update.target(op), op.changed).slots)
         if op.matrix is None or op.matrix.stored is None:
             return plan
         todo = self.work(op, op.matrix, op.matrix.stored)

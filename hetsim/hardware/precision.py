@@ -19,10 +19,18 @@ def computed(op: Op, inputs: Sequence[Array | None], form: str, state: State, th
 
     Floating-point formats round inputs, constants and outputs, sums are float32. In ``tf32`` the operands of
     products alone are rounded. Integer formats multiply codes, sum them exactly and store codes again.
-    ``state`` keeps rounded constants for the run, by name and version.
+    ``state`` keeps rounded constants for the run, by name and version, and those that are changed in place.
     """
-    from hetsim.numerics import run
+    from hetsim.numerics import evaluated, run
 
+    inputs = [
+        x if t is None or not t.trained else state.get((t.name, t.version), x)
+        for t, x in zip(op.inputs, inputs, strict=True)
+    ]
+    if op.changed is not None:
+        (made,) = evaluated(op, [*inputs[:3], *(None for _ in inputs[3:])], threads)
+        state[op.changed.name, op.changed.version] = stored(made, form)
+        return ()
     if form == "fp32" or is_double(op) or (form == "tf32" and op.matrix is None):
         return run(op, inputs, threads)
     if form in CODES and op.matrix is not None and op.matrix.stored is not None:
@@ -36,8 +44,8 @@ def computed(op: Op, inputs: Sequence[Array | None], form: str, state: State, th
         if at not in state:
             state[at] = stored(value, form)
         values.append(state[at])
-    made = run(op, values, threads)
-    return made if form == "tf32" else tuple(stored(y, form) for y in made)
+    results = run(op, values, threads)
+    return results if form == "tf32" else tuple(stored(y, form) for y in results)
 
 
 def is_double(op: Op) -> bool:

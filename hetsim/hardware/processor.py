@@ -211,8 +211,10 @@ class Processor(Component[P]):
 
     def _served(self, op: Op, fused: bool) -> Served:
         """The bytes of an op by level. Of a table only the rows that are gathered are read."""
-        moving = [self.footprint(t) for t in op.moving]
-        outputs = sum(self.footprint(t) for t in op.outputs)
+        read = op.moving if op.changed is None else op.moving[:2]
+        moving = [self.footprint(t) for t in read]
+        written = op.outputs if op.changed is None else (op.changed,)
+        outputs = sum(self.footprint(t) for t in written)
         constants = sum(self.footprint(t) for t in op.constants)
         if op.kind == "Gather":
             constants = min(constants, outputs)
