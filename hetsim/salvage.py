@@ -26,6 +26,9 @@ def salvaged(tree: Node, wrong: Iterable[Problem]) -> Node:
             tree = _link(tree, keys)
         elif keys[0] == "workload":
             tree = tree.put(("workload",), _WORKLOAD)
+        elif keys[0] == "workloads" and len(keys) > 2:
+            own = keys[2] == "traffic"
+            tree = (_without(tree, keys[:3]) or tree) if own else tree.put(keys[:2], _WORKLOAD)
         else:
             tree = _without(tree, keys[:2]) or _without(tree, keys[:1]) or tree
     return tree

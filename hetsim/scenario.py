@@ -278,9 +278,11 @@ class Scenario(_Form):
     def _of(cls, tree: Node, name: str, unread: Sequence[Problem] = ()) -> Self:
         """The scenario that a resolved tree describes; ``unread`` is what could not be filled in of it."""
         wrong = [*unread]
-        whole = tree = with_times(tree, wrong)
-        with gathering(wrong):
+        tree = with_times(tree, wrong)
+        try:
             whole = expanded(tree)
+        except InputError as error:  # which parts there are is not known
+            raise InputError([*wrong, *error.problems]) from None
         blank = [*wrong]
         scenario, found = cls._read(salvaged(whole, wrong) if wrong else whole)
         wrong += judged(found, blank)
@@ -289,7 +291,7 @@ class Scenario(_Form):
             broken = [problem for rule in rules.FORM for problem in rule(scenario)]
             wrong += judged([scenario._placed(problem, "") for problem in broken], blank)
         if wrong or scenario is None:
-            raise InputError(sorted(wrong, key=lambda problem: (problem.file, problem.line or 0)))
+            raise InputError(sorted(_told_once(wrong), key=lambda problem: (problem.file, problem.line or 0)))
         return scenario
 
     @classmethod
@@ -322,6 +324,11 @@ class Scenario(_Form):
             yield
         except InputError as error:
             raise InputError(self._placed(problem, path) for problem in error.problems) from None
+
+
+def _told_once(wrong: Iterable[Problem]) -> Iterable[Problem]:
+    """What is wrong in a trace is so for every tenant that takes its times from there."""
+    return {(p.file, p.line, p.message, p.path.endswith("traffic.file") or p.path): p for p in wrong}.values()
 
 
 def load(source: str | Path | Mapping[str, Any], sets: Sequence[str] = (), seed: int | None = None) -> Scenario:

@@ -46,11 +46,12 @@ class MlpTrainingSheet(LearnerSheet):
 
     @model_validator(mode="after")
     def _one_way_of_updating(self) -> Self:
-        if self.in_place and "every" in self.model_fields_set:
+        if self.in_place and self.every > 1:
             raise ValueError("every says when weights are written anew, in_place that they never are: leave one out")
-        others = {"update", "train"} & self.model_fields_set
+        usual = type(self).model_fields
+        others = [name for name in ("train", "update") if getattr(self, name) != usual[name].default]
         if others and not self.in_place:
-            raise ValueError(f"{' and '.join(sorted(others))} say how weights are updated in place: set in_place: true")
+            raise ValueError(f"{' and '.join(others)} say how weights are updated in place: set in_place: true")
         return self
 
 
