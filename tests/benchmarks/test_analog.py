@@ -96,8 +96,8 @@ WORK: dict[str, tuple[Callable[[], Work], float, float]] = {
     "c) b) with programming error and white read noise": (lambda: tile(True, True), 1.3, 0.8),
     "d) 1152 x 256 on 5 tiles, 4 slices of 2 bits, bit-serial, ideal": (lambda: sliced(False), 1.6, 1.2),
     "d) the same, noisy": (lambda: sliced(True), 0.95, 0.6),
-    "e) 3 x 3 convolution 64 to 64, 32 x 32, batch 16, one DAC pass, ideal": (lambda: convolution(False), 1.0, 0.3),
-    "e) the same, noisy": (lambda: convolution(True), 0.5, 0.15),
+    "e) 3 x 3 convolution 64 to 64, 32 x 32, batch 16, one DAC pass, ideal": (lambda: convolution(False), 1.0, 0.4),
+    "e) the same, noisy": (lambda: convolution(True), 0.5, 0.2),
 }
 THREADED = {  # what two threads do of one
     "b) with two threads": ("b) the same, bit-serial, a conversion after every bit, ideal", 1.7, 1.1),
@@ -150,6 +150,14 @@ def two_threads(work: Work) -> float:
     return min(spent[1]) / min(spent[2])
 
 
+def busy() -> str:
+    """Why two threads cannot be compared with one now, or nothing."""
+    if len(os.sched_getaffinity(0)) < 2:
+        return "two threads want two processors"
+    load = os.getloadavg()[0]
+    return f"the processors are busy with other work: load {load:.1f}" if load > 1.5 else ""
+
+
 def row(name: str, aim: float, met: float, spent: str = "") -> str:
     return f"| {name} | {met:.2f} | {aim:.2f} | {spent} |"
 
@@ -166,11 +174,11 @@ def test_reads_keep_up_with_blas(name: str, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("name", THREADED)
 def test_threads_share_the_work(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     of, aim, floor = THREADED[name]
+    if why := busy():
+        pytest.skip(why)
     met = two_threads(WORK[of][0]())
     with capsys.disabled():
         print("\n" + row(name, aim, met))
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("two threads want two processors")
     assert met > floor
 
 
@@ -180,7 +188,7 @@ def main() -> None:
     for name, (make, aim, _) in WORK.items():
         met, spent = against_blas(make())
         print(row(name, aim, met, f"{spent:.1f} ms"), flush=True)
-    for name, (of, aim, _) in THREADED.items():
+    for name, (of, aim, _) in ({} if busy() else THREADED).items():
         print(row(name, aim, two_threads(WORK[of][0]())), flush=True)
 
 

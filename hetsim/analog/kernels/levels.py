@@ -19,7 +19,7 @@ _i32 = np.int32
 @inlined()
 def _level(code: Any, step: Any, squared: bool, below: Any) -> Any:
     """What a pass applies for a code, in units of its lowest bit, or the square of that, ``below`` less."""
-    level = _i32(_i32(_i32(abs(code)) * step[0]) >> 16) & step[1]  # a shift by less is one of 64 bits in Numba
+    level = _i32(_i32(_i32(_i32(abs(code)) * step[0]) >> 16) & step[1])  # a shift by less is one of 64 bits in Numba
     if squared:
         return _i32(_i32(_i32(level * level) * (step[2] if code > 0 else abs(step[3]))) - below)
     return _i32(level * (step[2] if code > 0 else step[3]))
