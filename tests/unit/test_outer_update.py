@@ -106,7 +106,8 @@ def test_a_crossbar_is_pulsed_as_the_law_says(scheme: str, first: str) -> None:
     assert outcome.steps["pulse"].joules == took.joules == pytest.approx(took.pulses.sum() * 6e-12)
     assert outcome.counts["update_pulses"] == took.pulses.sum() > 0
     # the wear of the tiles is that of the cells on them
-    assert sum(int(tile.pulses.sum(dtype=np.int64)) for tile in bank._worn.values()) == int(kept.pulses.sum(dtype=np.int64))
+    worn = sum(int(tile.pulses.sum(dtype=np.int64)) for tile in bank._worn.values())
+    assert worn == int(kept.pulses.sum(dtype=np.int64))
 
 
 def test_reads_see_the_update_from_both_sides() -> None:
