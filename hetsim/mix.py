@@ -79,7 +79,8 @@ class Tenant(Workload):
         known = self._constants if tensor.constant else tensors
         found = known.get(tensor)
         if found is None:
-            prefix = self._stored if tensor.constant else self._prefix
+            shared = tensor.constant and not tensor.trained  # what a tenant trains is its own
+            prefix = self._stored if shared else self._prefix
             found = known[tensor] = tensor.renamed(prefix + tensor.name)
         return found
 

@@ -76,7 +76,7 @@ class Tensor:
         load = None if self._load is None else lambda: self.value
         return Tensor(
             name, self.shape, self.dtype, load=load, constant=self.constant, version=self.version,
-            nonnegative=self.nonnegative,
+            nonnegative=self.nonnegative, trained=self.trained,
         )  # fmt: skip
 
     def __repr__(self) -> str:
