@@ -41,7 +41,7 @@ def run(op: Op, inputs: Sequence[Array | None], threads: int = 1) -> tuple[Array
 
 def evaluated(op: Op, inputs: Sequence[Array | None], threads: int = 1) -> list[Array]:
     """What `run` computes, in whatever shapes it comes; the outputs' shapes need not be known."""
-    arrays = _as_stated(op, inputs)
+    arrays = as_stated(op, inputs)
     if op.kind in OPERATORS:
         return [OPERATORS[op.kind](op, arrays)]
     refuse(op, arrays)
@@ -84,7 +84,7 @@ def failure(op: Op, error: Exception) -> InputError:
     return InputError.of(f"op {op.name!r} ({op.kind}) does not compute: {text}")
 
 
-def _as_stated(op: Op, inputs: Sequence[Array | None]) -> list[Array | None]:
+def as_stated(op: Op, inputs: Sequence[Array | None]) -> list[Array | None]:
     """Inputs in the shapes that the op states (it may read a view), in the dtype they are carried in."""
     return [
         None if x is None or t is None else np.ascontiguousarray(x, carried(x.dtype.name)).reshape(t.shape)
@@ -115,7 +115,7 @@ def lower(op: Op, inputs: Sequence[Array | None]) -> tuple[Array, Array]:
     ``W.reshape(Cout, -1).T``.
     """
     at = _stored(op)
-    stated = _as_stated(op, inputs)
+    stated = as_stated(op, inputs)
     stored, moving = stated[at], stated[1 - at]
     assert stored is not None and moving is not None
     outside = 0.0
@@ -123,7 +123,7 @@ def lower(op: Op, inputs: Sequence[Array | None]) -> tuple[Array, Array]:
         stored, outside = _weights(op, stated), _zero(stated)
         moving = moving.astype(np.float32)
     if op.kind in ("Conv", "ConvInteger"):
-        return _windows(op, moving, stored.shape, outside), _kernels(op, stored)
+        return _windows(op, moving, stored.shape, outside), kernels(op, stored)
     if op.kind == "Gemm":
         stored = stored.T if op.attributes.get("transB" if at else "transA") else stored
         moving = moving.T if op.attributes.get("transA" if at else "transB") else moving
@@ -174,7 +174,7 @@ def _whole(op: Op, y: Array, inputs: Sequence[Array | None]) -> Array:
 
     The matrix unit multiplied the codes as they are, since they have no sign.
     """
-    stated = _as_stated(op, inputs)
+    stated = as_stated(op, inputs)
     weights, zero = _weights(op, stated), _zero(stated)
     if zero:
         conv = op.kind == "ConvInteger"
@@ -208,13 +208,13 @@ def _stored(op: Op) -> int:
     return 0 if first is not None and first.constant and first.name == op.matrix.stored.name else 1
 
 
-def _geometry(op: Op, dimensions: int) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
-    """Strides, dilations and pads (all starts, then all ends) of a convolution."""
+def geometry(op: Op, dimensions: int) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+    """Strides, pads (all starts, then all ends) and dilations of a convolution."""
     get = op.attributes.get
     return (
         get("strides") or (1,) * dimensions,
-        get("dilations") or (1,) * dimensions,
         get("pads") or (0,) * (2 * dimensions),
+        get("dilations") or (1,) * dimensions,
     )
 
 
@@ -223,7 +223,7 @@ def _places(op: Op, sizes: Sequence[int]) -> tuple[int, ...]:
     kernel_tensor = op.inputs[1]
     assert kernel_tensor is not None
     kernel, n = kernel_tensor.shape[2:], len(sizes)
-    strides, dilations, pads = _geometry(op, n)
+    strides, pads, dilations = geometry(op, n)
     return tuple(
         (sizes[d] + pads[d] + pads[d + n] - dilations[d] * (kernel[d] - 1) - 1) // strides[d] + 1 for d in range(n)
     )
@@ -232,7 +232,7 @@ def _places(op: Op, sizes: Sequence[int]) -> tuple[int, ...]:
 def _windows(op: Op, x: Array, weight: Sequence[int], outside: float = 0.0) -> Array:
     """Image to columns: [B, C, ...] to [B * places, C * kernel], with a leading axis for groups if any."""
     n, groups, kernel = x.ndim - 2, int(op.attributes.get("group", 1)), tuple(weight[2:])
-    strides, dilations, pads = _geometry(op, n)
+    strides, pads, dilations = geometry(op, n)
     if any(pads):
         x = np.pad(x, [(0, 0), (0, 0), *((pads[d], pads[d + n]) for d in range(n))], constant_values=outside)
     reach = tuple(d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True))
@@ -246,7 +246,7 @@ def _windows(op: Op, x: Array, weight: Sequence[int], outside: float = 0.0) -> A
     return columns[0] if groups == 1 else columns
 
 
-def _kernels(op: Op, weight: Array) -> Array:
+def kernels(op: Op, weight: Array) -> Array:
     """Kernels [Cout, Cin / G, ...] as columns: [K, N] or [G, K, N]."""
     groups = int(op.attributes.get("group", 1))
     columns: Array = weight.reshape(groups, weight.shape[0] // groups, -1).transpose(0, 2, 1)

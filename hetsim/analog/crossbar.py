@@ -16,7 +16,7 @@ from hetsim.analog.face import Face, face, grouped, spread_out
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import as_matrix, codes_to_levels, levels_to_conductances, strips, weights_to_codes
 from hetsim.analog.mismatch import mismatch
-from hetsim.analog.sensing import Array, full_scale, sense
+from hetsim.analog.sensing import SAMPLE, Array, full_scale, sense
 from hetsim.analog.tilewear import Counts
 from hetsim.analog.windows import Windows
 from hetsim.analog.wired import wired
@@ -240,7 +240,8 @@ class Crossbar:
         groups = grouped(sheet, self.tiling, transposed)
         side = mode + " transposed" * transposed
         if side not in self._full_scale:
-            codes, _ = quantised(inputs.matrix, sheet.magnitude_bits(signed))
+            sample = inputs.every(-(-inputs.shape[0] // SAMPLE))
+            codes, _ = quantised(sample, sheet.magnitude_bits(signed))
             self._full_scale[side] = full_scale(sheet, array, sensed, codes, signed, groups)
         correction = self.correction if mode == "analog" else np.ones_like(self.correction)
         correction = correction.T if transposed else correction

@@ -116,6 +116,10 @@ class Rows:
         """Whether all numbers are."""
         return bool(np.isfinite([self.matrix.min(), self.matrix.max()]).all())
 
+    def every(self, step: int) -> Single:
+        """Each so manyth vector, [M / step, K]."""
+        return self.matrix[::step]
+
     def codes(self, part: slice, bits: int) -> tuple[Codes, Single, bool]:
         from hetsim.analog import kernels
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from hetsim.analog.crossbar import Crossbar, Mode, Reading
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.mapping import as_matrix
+from hetsim.analog.windows import Windows
 from hetsim.keys import key as derive
 
 
@@ -59,7 +60,7 @@ class Layer:
 
     def mvm(
         self,
-        x: ArrayLike,
+        x: ArrayLike | Windows,
         time: float,
         key: int,
         mode: Mode = "analog",
@@ -69,9 +70,12 @@ class Layer:
         transposed: bool = False,
     ) -> Reading:
         """Products as in `Crossbar.mvm`; vector i, counted from ``first``, goes to replica i modulo their number."""
-        inputs = np.asarray(x, dtype=np.float32)
-        signed = bool((inputs < 0).any()) if signed is None else signed
+        inputs: Any = x if isinstance(x, Windows) else np.asarray(x, dtype=np.float32)
         count, found, values = len(self.replicas), list[Reading](), np.empty(0, np.float32)
+        if isinstance(inputs, Windows) and count > 1:
+            inputs = inputs.matrix  # each replica takes vectors from everywhere
+        if signed is None:
+            signed = inputs.lowest < 0 if isinstance(inputs, Windows) else bool((inputs < 0).any())
         for r, bars in enumerate(self.replicas):
             at = (r - first) % count
             part = inputs[at::count] if count > 1 else inputs
@@ -91,7 +95,7 @@ class Layer:
             if count == 1:
                 values = total
                 continue
-            values = np.empty((len(inputs), total.shape[1]), np.float32) if values.size == 0 else values
+            values = np.empty((inputs.shape[0], total.shape[1]), np.float32) if values.size == 0 else values
             values[at::count] = total
         return Reading(
             values,

@@ -16,6 +16,7 @@ LANES = LINE // 4  # lines of a strip: singles of a vector
 BLOCK = 4 * LANES  # lines that are read together
 MIDDLE = 1 << 15  # what is taken off the squares of 8-bit inputs, so that they fit 16 bits
 GROUP = 6  # rows whose bits select a partial sum
+DEPTH = 8  # groups whose tables of partial sums are kept together: 32 KiB
 
 Single = NDArray[np.float32]
 Doubles = NDArray[np.float64]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hetsim.analog.drive import Codes, Drive, Single, Vectors, drive
-from hetsim.analog.lines import BLOCK, GROUP, LANES, LINE, Layout, Lines, aligned
+from hetsim.analog.lines import BLOCK, DEPTH, GROUP, LANES, LINE, Layout, Lines, aligned
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.noise import Sinh
 from hetsim.keys import key as derive
@@ -19,11 +19,12 @@ from hetsim.keys import key as derive
 T = TypeVar("T")
 R = TypeVar("R")
 
-_SLOTS = 1 << 12  # bit planes of all vectors of a piece
-_BYTES = 1 << 22  # memory for the places of their partial sums
+_SLOTS = 1 << 12  # bit planes of all vectors whose sums are kept together
+_BYTES = 1 << 22  # memory for the places of their partial sums, and for the codes of a piece
 _VALUES = 1 << 17  # numbers that are multiplied while they are in the cache
 _BLOCKS = 4  # blocks of columns of a piece when there are too few vectors to share out
-_ALONE = 1 << 21  # rows times lines times planes below which threads are not worth starting
+_WORK = 1 << 26  # rows times lines times planes of all vectors of a piece that is worth a call
+_ALONE = 1 << 21  # the same, below which threads are not worth starting
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,22 +160,24 @@ class Readers:
         from hetsim.analog import kernels
 
         layout, tiling, lines = self.layout, self.layout.tiling, self.lines
-        apart = min(kernels.SLOTS, 1 << (len(scale) - 1).bit_length())  # vectors whose slots stand side by side
+        deep = min(self._deep(drives.planes), len(scale))  # vectors that are read at a time
+        apart = min(kernels.SLOTS, 1 << (deep - 1).bit_length())  # vectors whose slots stand side by side
         bits = drives.bits(apart, kernels.SLOTS)
-        sets = -(-len(scale) // apart) * len(bits) // kernels.SLOTS
-        slots = aligned((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16)
-        kernels.pack(codes, across, tiling.height, apart, bits, slots)
+        sets = -(-deep // apart) * len(bits) // kernels.SLOTS
         noisy = lines.variances.shape[2] > 0
-        table, total = (kernels.DEPTH, 1 << GROUP), sets * kernels.SLOTS
+        table, total = (DEPTH, 1 << GROUP), sets * kernels.SLOTS
         signal, spread = lines.signals, lines.variances
         lanes, wide = LINE // signal.itemsize, LINE // spread.itemsize
         room = (
+            aligned((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16),
             aligned((*table, lanes), signal.dtype), aligned((total, lanes), signal.dtype),
             aligned((*table, wide if noisy else 0), spread.dtype), aligned((total * noisy, wide), spread.dtype),
-            np.empty((len(scale), layout.width)), np.empty(len(scale), np.uint64),
+            np.empty((deep, layout.width)), np.empty(deep, np.uint64),
         )  # fmt: skip
-        heights, order = np.array(tiling.heights()), (apart, len(bits))
-        return kernels.read_pulses(slots, order, heights, lines, drives, blocks, scale, key, first, room, out)
+        order = (apart, len(bits))
+        return kernels.read_pulses(
+            codes, across, tiling.height, order, bits, lines, drives, blocks, scale, key, first, room, out
+        )
 
     def _levels(
         self, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any, first: int,
@@ -202,11 +205,16 @@ class Readers:
         height = layout.tiling.height
         return kernels.read_levels(codes, across, height, lines, drives, blocks, scale, key, first, room, out)
 
+    def _deep(self, planes: int) -> int:
+        """Vectors whose bit planes are added up at a time."""
+        size = 2 * planes * self.layout.rows // GROUP * self.layout.tiling.down
+        return max(LANES, min(_SLOTS // planes, _BYTES // size) // LANES * LANES)
+
     def _pieces(self, vectors: int, planes: int) -> list[tuple[slice, NDArray[np.int64]]]:
         """Parts of the batch, and of the columns when there are few vectors."""
-        size = 2 * planes * self.layout.rows // GROUP * self.layout.tiling.down
-        height = max(LANES, min(_SLOTS // planes, _BYTES // size))
-        blocks = self.layout.blocks()
+        blocks, rows, deep = self.layout.blocks(), self.layout.tiling.rows, self._deep(planes)
+        work = planes * rows * self.layout.count * self.layout.width
+        height = max(1, min(_WORK // work, _BYTES // (2 * rows)) // deep) * deep
         wide = len(blocks) if vectors > height else _BLOCKS
         return [
             (slice(begin, min(begin + height, vectors)), blocks[b : b + wide])

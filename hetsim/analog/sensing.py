@@ -17,7 +17,7 @@ from hetsim.formats import product
 
 Doubles = NDArray[np.float64]
 
-_SAMPLE = 256  # vectors of the first batch that set a calibrated range
+SAMPLE = 256  # vectors of the first batch that set a calibrated range
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +205,7 @@ def full_scale(sheet: MacroSheet, array: Array, sensed: Sensed, codes: Codes, si
     """Signal at the converters' highest code, [tiles down, tiles across], by the datasheet's range policy.
 
     In steps of the device's levels or, sensing voltage or charge, in read voltages; ``groups`` tiles down of the read
-    are one crossbar, with one range. ``codes`` [M, K] are input codes of the first batch: at most `_SAMPLE` of them,
-    evenly spaced, count.
+    are one crossbar, with one range. ``codes`` [M, K] are input codes of the first batch, up to `SAMPLE` vectors.
     """
     policy, range_ = sheet.adc.range.policy, sheet.adc.range
     passes, tiling = sheet.passes(signed), array.tiling
@@ -220,8 +219,7 @@ def full_scale(sheet: MacroSheet, array: Array, sensed: Sensed, codes: Codes, si
         return largest
     if policy == "given":
         return np.full_like(largest, _given(sheet) * (top if sheet.dac.encoding == "amplitude" else 1))
-    sample = codes[:: -(-len(codes) // _SAMPLE)]
-    inputs = np.concatenate([applied(sample, p) for p in passes])
+    inputs = np.concatenate([applied(codes, p) for p in passes])
     lines = sensed.signals * _in_device_steps(sheet)[:, None, None].astype(np.float32)
     scale = largest.copy()
     for first, c in np.ndindex(-(-tiling.down // groups), tiling.across):

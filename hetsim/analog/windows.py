@@ -70,10 +70,21 @@ class Windows:
     @property
     def matrix(self) -> Single:
         """All vectors, [M, K]."""
+        return self._seen.transpose(0, 2, 3, 1, 4, 5).reshape(self.shape)
+
+    def every(self, step: int) -> Single:
+        """Each so manyth vector, [M / step, K]."""
+        at = np.arange(0, self.shape[0], step)
+        image, y, x = np.unravel_index(at, (len(self.images), *self.places))
+        return self._seen[image, :, y, x].reshape(len(at), -1)
+
+    @property
+    def _seen(self) -> NDArray[Any]:
+        """The windows as a view of the images, [images, C, *places, *kernel]."""
         reach = tuple(d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel, strict=True))
         seen: NDArray[Any] = np.lib.stride_tricks.sliding_window_view(self.images, reach, axis=(2, 3))
         (down, across), (high, wide) = self.strides, self.dilations
-        return seen[:, :, ::down, ::across, ::high, ::wide].transpose(0, 2, 3, 1, 4, 5).reshape(self.shape)
+        return seen[:, :, ::down, ::across, ::high, ::wide]
 
     def codes(self, part: slice, bits: int) -> tuple[Codes, Single, bool]:
         """See `hetsim.analog.drive.Vectors`."""

@@ -28,6 +28,7 @@ from hetsim.workload import Matrix
 
 if TYPE_CHECKING:
     from hetsim.analog.bank import Bank, Stored
+    from hetsim.analog.windows import Windows
     from hetsim.workload import Array, Op, Tensor
 
 
@@ -121,22 +122,21 @@ class Imc(Component[ImcSheet]):
         output = self.sheet.output
         if op.matrix is None or op.matrix.stored is None:
             return Outcome(tuple(rounded(y, output) for y in run(op, inputs, moment.threads)))
-        from hetsim.numerics import finish, lift, lower
+        from hetsim.numerics import finish, lift
 
         todo = self.work(op, op.matrix, op.matrix.stored)
-        x, w = lower(op, inputs)
-        grouped = w.ndim == 3
+        x, w = _lowered(op, inputs)
         try:
-            kept = state.stored[self._kept(todo, w if grouped else w[None], state, moment, plan)]
+            kept = state.stored[self._kept(todo, w, state, moment, plan)]
             seconds = kept.written.seconds + todo.read_back()[0]
             time = moment.time + (seconds if _writes(plan) else 0.0)
             took = Calibrated() if moment.ideal else calibrate(todo.sheet, kept, time)
             time += took.seconds
             flipped = kept.transposed != op.matrix.transposed
-            values, joules, counts = _products(x if grouped else x[None], kept, moment, time, todo.signed, flipped)
+            values, joules, counts = _products(x, kept, moment, time, todo.signed, flipped)
         except ValueError as error:
             raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
-        made = finish(op, lift(op, values if grouped else values[0]), inputs)
+        made = finish(op, lift(op, values if len(values) > 1 else values[0]), inputs)
         steps, setup = {"integrate": Measured(_count(plan, "integrate"), joules)}, None
         if _writes(plan):
             setup = seconds
@@ -257,8 +257,24 @@ def _has(units: Units | None, operator: str) -> bool:
     return units is not None and operator.partition("(")[0] in units.kinds
 
 
+def _lowered(op: Op, inputs: Sequence[Array | None]) -> tuple[Sequence[Array | Windows], Array]:
+    """The vectors of each group, and their matrices [G, K, N], see `hetsim.numerics.lower`; those that a convolution
+    takes from images stay there."""
+    from hetsim.analog.windows import Windows
+    from hetsim.numerics import as_stated, geometry, kernels, lower
+
+    images, weights, *_ = as_stated(op, inputs)
+    assert images is not None and weights is not None
+    if op.kind != "Conv" or images.ndim != 4 or images.shape[1] != weights.shape[1]:
+        x, w = lower(op, inputs)
+        return (list(x), w) if w.ndim == 3 else ([x], w[None])
+    strides, pads, dilations = geometry(op, 2)
+    kernel, strides, dilations = ((pair[0], pair[1]) for pair in (weights.shape[2:], strides, dilations))
+    return [Windows.of(images, kernel, strides, pads, dilations)], kernels(op, weights)[None]
+
+
 def _products(
-    x: Array, kept: Stored, moment: Moment, time: float, signed: bool, flipped: bool
+    x: Sequence[Array | Windows], kept: Stored, moment: Moment, time: float, signed: bool, flipped: bool
 ) -> tuple[Array, float, Mapping[str, float]]:
     """Products of each group, [G, M, N], the joules that cells dissipated, and what is counted."""
     import numpy as np

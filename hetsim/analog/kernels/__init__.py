@@ -6,14 +6,14 @@ alone, so that results are the same for any number of threads and any split of a
 
 from __future__ import annotations
 
-from hetsim.analog.kernels.codes import count, pack, quantise, quantise_windows
+from hetsim.analog.kernels.codes import count, quantise, quantise_windows
 from hetsim.analog.kernels.compiled import threads
 from hetsim.analog.kernels.lasting import draw_cells
 from hetsim.analog.kernels.levels import read_levels
-from hetsim.analog.kernels.pulses import DEPTH, read_pulses
+from hetsim.analog.kernels.pulses import read_pulses
 from hetsim.analog.kernels.registers import PANEL, SLOTS
 
 __all__ = [
-    "DEPTH", "PANEL", "SLOTS",
-    "count", "draw_cells", "pack", "quantise", "quantise_windows", "read_levels", "read_pulses", "threads",
+    "PANEL", "SLOTS",
+    "count", "draw_cells", "quantise", "quantise_windows", "read_levels", "read_pulses", "threads",
 ]  # fmt: skip

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.kernels.pulses import DEPTH
+from hetsim.analog.kernels.compiled import compiled, inlined
 from hetsim.analog.kernels.registers import SLOTS
-from hetsim.analog.kernels.strips import load_words, spread_whole, store_short
-from hetsim.analog.lines import GROUP, LANES, LINE
+from hetsim.analog.kernels.strips import load, load_words, nearest, spread_whole, store, store_short
+from hetsim.analog.lines import DEPTH, GROUP, LANES, LINE
 
 _f32, _i16, _i32, _u32 = np.float32, np.int16, np.int32, np.uint32
 _TINY, _MOST = np.finfo(np.float32).tiny, 2**31 - 1
@@ -51,21 +50,39 @@ def _peaks(peak: Any, shape: Any, y: int, x: int, out: Any) -> None:
 
 
 @compiled()
-def _fill(image: Any, shape: Any, y: int, x: int, inverse: Any, codes: Any, first: int) -> None:
-    """Codes of a run of windows: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``: of their scales."""
+def _leaps(images: Any, at: int, leap: int, inverse: Any, codes: Any, to: int) -> None:
+    """Codes of pixels that stand ``leap`` apart from index ``at`` on, each with a scale of its own."""
+    pixels, found = images.reshape(-1)[at:], codes.reshape(-1)[to:]
+    for p in range(len(inverse)):
+        found[p] = _i16(_i32(np.rint(pixels[p * leap] * inverse[p])))
+
+
+@inlined()
+def _run(images: Any, at: int, inverse: Any, count: int, codes: Any, to: int) -> None:
+    """As `_leaps`, of neighbours; the last strip may cover some of the one before."""
+    if count < LANES:
+        _leaps(images, at, 1, inverse, codes, to)
+        return
+    for p in range(0, count, LANES):
+        place = min(p, count - LANES)
+        store(nearest(load(images, at + place) * load(inverse, place)), codes, to + place)
+
+
+@compiled()
+def _fill(images: Any, image: int, shape: Any, y: int, x: int, inverse: Any, codes: Any, first: int) -> None:
+    """Codes of a run of windows of an image: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``: of their
+    scales."""
     kernel, stride, dilation = shape
-    k = 0
-    for c in range(image.shape[0]):
+    k, (_, channels, tall, wide) = 0, images.shape
+    for c in range(channels):
         for i in range(kernel[0]):
-            line = image[c, y * stride[0] + i * dilation[0]]
+            row = (image * channels + c) * tall + y * stride[0] + i * dilation[0]
             for j in range(kernel[1]):
-                run, source = codes[k, first:], line[x * stride[1] + j * dilation[1] :]
+                at, to = row * wide + x * stride[1] + j * dilation[1], k * codes.shape[1] + first
                 if stride[1] == 1:
-                    for p in range(len(inverse)):
-                        run[p] = _i16(_i32(np.rint(source[p] * inverse[p])))
+                    _run(images, at, inverse, len(inverse), codes, to)
                 else:
-                    for p in range(len(inverse)):
-                        run[p] = _i16(_i32(np.rint(source[p * stride[1]] * inverse[p])))
+                    _leaps(images, at, stride[1], inverse, codes, to)
                 k += 1
 
 
@@ -89,7 +106,7 @@ def quantise_windows(
         for p in range(count):
             units[p] = _unit(units[p], top)
             inverse[p] = _f32(1.0) / units[p]
-        _fill(images[image], shape, y, x, inverse[:count], codes, done)
+        _fill(images, image, shape, y, x, inverse[:count], codes, done)
         done += count
 
 
@@ -143,39 +160,52 @@ def _gather(codes: Any, first: Any, top: Any, serial: bool, amplitude: bool, gat
             gathered[k] += (abs(_i32(codes[k])) >> first) & top
 
 
+@inlined()
+def _word(code: Any) -> Any:
+    """The magnitude of a code in the lower half if it is positive, in the upper if negative."""
+    return _u32(max(_i32(code), _i32(0))) | (_u32(max(-_i32(code), _i32(0))) << _u32(16))
+
+
 @compiled()
-def _transpose(codes: Any, across: bool, top: int, rows: int, first: int, apart: int, words: Any) -> None:
-    """The codes of the vectors from ``first`` on in the lanes of ``words`` uint32 [rows, 16], at the rows from
-    ``top`` on: magnitudes of positive ones in the lower half, of negative ones in the upper. After ``apart`` lanes
-    the vectors begin again."""
-    vectors = codes.shape[1] if across else codes.shape[0]
+def _transpose(codes: Any, across: bool, top: int, rows: int, first: int, count: int, apart: int, words: Any) -> None:
+    """The codes of ``count`` vectors from ``first`` on in the lanes of ``words`` uint32 [rows, 16], at the rows from
+    ``top`` on; see `_word`. After ``apart`` lanes the vectors begin again."""
     words[rows:] = 0
-    for lane in range(apart):
-        m = first + lane
+    if count < apart:
+        words[:rows] = 0
+    if across:
         for k in range(rows):
-            code = _i32(0)
-            if m < vectors:
-                code = _i32(codes[top + k, m]) if across else _i32(codes[m, top + k])
-            words[k, lane] = _u32(max(code, _i32(0))) | (_u32(max(-code, _i32(0))) << _u32(16))
+            run, source = words[k], codes[top + k, first : first + count]
+            for lane in range(count):
+                run[lane] = _word(source[lane])
+    else:
+        for lane in range(count):
+            source = codes[first + lane, top : top + rows]
+            for k in range(rows):
+                words[k, lane] = _word(source[k])
     for lane in range(apart, LANES):
         for k in range(rows):
             words[k, lane] = words[k, lane - apart]
 
 
-@compiled(nogil=True)
-def pack(codes: Any, across: bool, height: int, apart: int, bits: Any, slots: Any) -> None:
-    """Bits of ``codes`` int16 [M, K], or ``across`` [K, M], as `hetsim.analog.kernels.registers.add_rows` wants them.
+@compiled()
+def pack(
+    codes: Any, across: bool, first: int, vectors: int, height: int, apart: int, bits: Any, slots: Any
+) -> None:
+    """Bits of so many vectors from ``first`` on of ``codes`` int16 [M, K], or ``across`` [K, M], as
+    `hetsim.analog.kernels.registers.add_rows` wants them.
 
     ``slots`` uint16 [tiles down, sets, groups, 16]: the slots of ``apart`` vectors, a power of two up to 16, stand
     side by side, plane after plane; then come the next vectors, in a new set. ``bits`` uint32 [planes of such
-    vectors, padded to whole sets]: which bit of a word, see `_transpose`, each slot shows.
+    vectors, padded to whole sets]: which bit of a word, see `_word`, each slot shows. Tiles have ``height`` rows.
     """
-    numbers, vectors = (codes.shape[0], codes.shape[1]) if across else (codes.shape[1], codes.shape[0])
+    numbers = codes.shape[0] if across else codes.shape[1]
     sets, words = len(bits) // SLOTS, np.empty((slots.shape[2] * GROUP, LANES), np.uint32)
     for r in range(slots.shape[0]):
         rows = min(height, numbers - r * height)
         for q in range(-(-vectors // apart)):
-            _transpose(codes, across, r * height, rows, q * apart, apart, words)
+            begin, count = first + q * apart, min(apart, vectors - q * apart)
+            _transpose(codes, across, r * height, rows, begin, count, apart, words)
             for s in range(sets):
                 shift = load_words(bits, s * SLOTS)
                 out = ((r * slots.shape[1] + q * sets + s) * slots.shape[2]) * SLOTS

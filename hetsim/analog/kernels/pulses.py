@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from hetsim.analog.kernels.codes import pack
 from hetsim.analog.kernels.compiled import compiled
 from hetsim.analog.kernels.conversion import coding_of, convert, fold, tile_of
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import SLOTS, add_rows
 from hetsim.analog.kernels.strips import add_lines, load, spread, spread_whole, store, total, weighted
-from hetsim.analog.lines import GROUP, LANES, LINE
+from hetsim.analog.lines import DEPTH, GROUP, LANES, LINE
 
 _f32, _i32 = np.float32, np.int32
-DEPTH = 8  # groups whose tables are kept together: 32 KiB
 
 
 @compiled()
@@ -120,40 +120,60 @@ def _convert_all(
     return total(clipped), saved
 
 
+@compiled()
+def _read_tile(
+    room: Any, groups: int, order: Any, lines: Any, drive: Any, r: int, block: int, seeds: Any, output: Any
+) -> tuple[int, float]:
+    """Products of all vectors with a block of a tile's lines, added to ``output`` [V, B]; see `read_pulses`."""
+    slots, tables, sums, spread_tables, spreads = room
+    clipped, saved, width = 0, 0.0, lines.signals.shape[3]
+    strip, tile = (r * lines.signals.shape[1] + block) * (width // LANES), tile_of(lines, r, block)
+    step = max(tables.shape[2], spread_tables.shape[2])
+    for line in range(0, width, step):
+        if spreads.shape[0] > 0:
+            _sum_planes(slots[r], groups, lines.variances[r, block], line, spread_tables, spreads)
+        for half in range(0, step, tables.shape[2]):
+            _sum_planes(slots[r], groups, lines.signals[r, block], line + half, tables, sums)
+            clips, square = _convert_all(
+                sums, spreads, half, order, drive, tile, line + half, seeds, strip + (line + half) // LANES, output
+            )
+            clipped, saved = clipped + clips, saved + square
+    return clipped, saved
+
+
 @compiled(nogil=True)
 def read_pulses(
-    slots: Any, order: Any, heights: Any, lines: Any, drive: Any, blocks: Any, scale: Any, key: Any, first: int,
-    room: Any, out: Any,
+    codes: Any, across: bool, tile: Any, order: Any, bits: Any, lines: Any, drive: Any, blocks: Any, scale: Any,
+    key: Any, first: int, room: Any, out: Any,
 ) -> tuple[int, float]:  # fmt: skip
-    """Read blocks of a crossbar's columns: their part of ``out`` float32 [M, N] for the packed inputs of M vectors.
+    """Read blocks of a crossbar's columns: their part of ``out`` float32 [M, N] for the codes of M vectors.
 
-    ``slots`` uint16 [tiles down, sets, groups, 16]: see `codes.pack`; ``order``: how many vectors stand side by side,
-    and the slots that these take. ``heights``: rows of each tile down. ``lines``: see `hetsim.analog.lines`,
+    ``codes`` int16 [M, K], or ``across`` [K, M]; a full tile has ``tile`` rows. ``order``: how many vectors stand side
+    by side, and the slots that these take, of ``bits``: see `codes.pack`. ``lines``: see `hetsim.analog.lines`,
     ``drive``: `hetsim.analog.drive`. ``blocks`` int64 [n, 3]: number of a block, its first output and
     its number of outputs. ``scale`` float64 [M]. ``key`` uint64 and ``first``, the index of the first vector,
-    decide the noise. ``room``: scratch, see `hetsim.analog.readout`. Returns how many
-    conversions clipped, and the signals' squares weighted by ``lines.power``.
+    decide the noise. ``room``: scratch for as many vectors as are read at a time, see `hetsim.analog.readout`. Returns
+    how many conversions clipped, and the signals' squares weighted by ``lines.power``.
     """
-    tables, sums, spread_tables, spreads, output, seeds = room
-    clipped, saved, width, noise = 0, 0.0, lines.signals.shape[3], lines.variances.shape[2] > 0
-    step = max(tables.shape[2], spread_tables.shape[2])
-    for m in range(len(scale)):
-        seeds[m] = derived(key, first + m)
-    for n in range(blocks.shape[0]):
-        block, start, count = blocks[n, 0], blocks[n, 1], blocks[n, 2]
-        output[:] = 0.0
-        for r in range(slots.shape[0]):
-            groups, strip = -(-heights[r] // GROUP), (r * lines.signals.shape[1] + block) * (width // LANES)
-            tile = tile_of(lines, r, block)
-            for line in range(0, width, step):
-                if noise:
-                    _sum_planes(slots[r], groups, lines.variances[r, block], line, spread_tables, spreads)
-                for half in range(0, step, tables.shape[2]):
-                    _sum_planes(slots[r], groups, lines.signals[r, block], line + half, tables, sums)
-                    clips, square = _convert_all(
-                        sums, spreads, half, order, drive, tile, line + half, seeds, strip + (line + half) // LANES,
-                        output,
-                    )  # fmt: skip
-                    clipped, saved = clipped + clips, saved + square
-        fold(output, lines.shares, scale, out[:, start : start + count])
+    slots, tables, sums, spread_tables, spreads, output, seeds = room
+    clipped, saved, deep = 0, 0.0, len(seeds)
+    rows = codes.shape[0] if across else codes.shape[1]
+    for begin in range(0, len(scale), deep):
+        vectors = min(deep, len(scale) - begin)
+        for m in range(vectors):
+            seeds[m] = derived(key, first + begin + m)
+        pack(codes, across, begin, vectors, tile, order[0], bits, slots)
+        taken = -(-vectors // order[0]) * order[1]
+        some = (slots[:, : taken // SLOTS], tables, sums[:taken], spread_tables, spreads[:taken])
+        for n in range(blocks.shape[0]):
+            block, start, count = blocks[n, 0], blocks[n, 1], blocks[n, 2]
+            output[:vectors] = 0.0
+            for r in range(slots.shape[0]):
+                clips, square = _read_tile(
+                    some, -(-min(tile, rows - r * tile) // GROUP), order, lines, drive, r, block, seeds[:vectors],
+                    output,
+                )  # fmt: skip
+                clipped, saved = clipped + clips, saved + square
+            part = slice(begin, begin + vectors)
+            fold(output, lines.shares, scale[part], out[part, start : start + count])
     return clipped, saved

@@ -109,6 +109,7 @@ def _of_llvm(name: str) -> Callable[..., Any]:
 spread = _unary(SINGLE, lambda b, x: alike(b, x, _FLOATS))  # all lanes a float32
 spread_whole = _unary(WHOLE, lambda b, x: alike(b, x, _INTS))  # all lanes an int32
 floor = _unary(SINGLE, _of_llvm("floor"))
+nearest = _unary(SINGLE, _of_llvm("rint"))  # halves to even
 root = _unary(SINGLE, _of_llvm("sqrt"))
 magnitude = _unary(SINGLE, _of_llvm("fabs"))
 as_single = _unary(SINGLE, lambda b, x: b.sitofp(x, _FLOATS))
