@@ -25,7 +25,7 @@ def stays(demands: np.ndarray, load: float, seed: int) -> tuple[np.ndarray, np.n
         left[k] = clock.now * 1e-12
 
     for k, time in enumerate(at):
-        clock.alarm(ticks(time), lambda event: port.join(demands[event.payload], done, event.payload), k)
+        clock.alarm(ticks(time), lambda k: port.join(demands[k], done, k), k)
     clock.run()
     assert port.served == pytest.approx(demands.sum())
     return at, left
