@@ -20,16 +20,10 @@ from hetsim.engine.queues import Queues
 from hetsim.engine.recipe import Recipe
 from hetsim.engine.rests import Rest
 from hetsim.engine.stores import Stores
-from hetsim.engine.stream import arrivals, paced
+from hetsim.engine.stream import arrivals, carried, paced
 from hetsim.schedulers.scheduler import Decision, Scheduler, View
 from hetsim.system import System
 from hetsim.workload import Graph
-
-
-def streams(job: Job, producer: int, consumer: int) -> bool:
-    """Whether the consumer takes in the producer's chunks one by one: on one component, both able to."""
-    source, target = job.recipes[producer], job.recipes[consumer]
-    return source.streams and target.streams and source.component == target.component
 
 
 class Dispatcher:
@@ -49,7 +43,8 @@ class Dispatcher:
         self._mover = Mover(clock, roads, meter, self._arrived)
         self.rests = {name: Rest(s) for name, c in system.components.items() if (s := c.sleep()) is not None}
         self.stores = Stores(system, graphs, flights, self._mover)
-        if self.stores.of:
+        self._bounded = bool(self.stores.of)
+        if self._bounded:
             self._mover.stores = self.stores
         self._view = cast(View, outlook)  # whose jobs are the engine's own
         self._host = system.host
@@ -134,9 +129,11 @@ class Dispatcher:
             elif placed[p] is None:
                 raise early(self._scheduler, job, i)
             else:
-                missing += status[p] == WAITING or not streams(job, p, i)
+                fed = recipe.streams and placed[p] == recipe.component and job.recipes[p].streams
+                missing += status[p] == WAITING or not fed
                 continue
-            source = self.stores.source(job, t, source)
+            if self._bounded:
+                source = self.stores.source(job, t, source)
             if source != offer.component and not self._mover.send(job, t, source, offer.component, size, i):
                 missing += 1
         now = self._outlook.now
@@ -184,7 +181,7 @@ class Dispatcher:
         fed = arrivals(job, i) if recipe.streams else None
         if fed is not None and fed[0] > now:
             self._clock.alarm(fed[0] - now, self._begin, (job, i, fed))
-        elif recipe.component in self.stores.of:
+        elif self._bounded and recipe.component in self.stores.of:
             self.stores.enter(job, i, self._entered)
         else:
             self._start(job, i, fed, now)
@@ -209,7 +206,7 @@ class Dispatcher:
             setup = self._numbers.compute(job, i, now)
         elif recipe.plan.deployment is not None:
             self._meter.deployed.append(recipe.plan.deployment)
-        if recipe.component in self.rests:
+        if self.rests and recipe.component in self.rests:
             setup += self.rests[recipe.component].begin(now)
         job.status[i], job.starts[i] = STARTED, now
         if job.start < 0:
@@ -217,18 +214,20 @@ class Dispatcher:
         if recipe.ports:
             self._clock.alarm(setup, self._serve, (job, i))
             return
-        if fed is None and not recipe.crossings:
-            end = now + setup + recipe.length
-        else:
+        end = now + setup + recipe.length
+        if recipe.crossings:
             lanes = [self._lane(name) for name in recipe.crossings]
-            job.progress[i] = progress = paced(recipe, now + setup, fed, now, lanes)
+            job.progress[i] = progress = carried(recipe, now + setup, fed, now, lanes)
+            end = progress[-1]
+        elif fed is not None:
+            job.progress[i] = progress = paced(recipe, now + setup, fed)
             end = progress[-1]
         job.ends[i] = end
         self._outlook.started(recipe, end)
         self._clock.alarm(end - now, self._ended, (job, i))
         if recipe.streams:
             for _, reader in job.shape.readers[i]:
-                if reader != HOST and job.placed[reader] is not None and streams(job, i, reader):
+                if reader != HOST and job.placed[reader] == recipe.component and job.recipes[reader].streams:
                     self._arrived(job, reader, now)
 
     def _lane(self, name: str) -> Calendar:
@@ -265,9 +264,9 @@ class Dispatcher:
         if self._numbers is not None:
             self._numbers.read(job, i)
         self._push(job, i, now)
-        if recipe.component in self.rests:
+        if self.rests and recipe.component in self.rests:
             self.rests[recipe.component].end(now)
-        if self.stores.of:
+        if self._bounded:
             self.stores.leave(job, i)
         self._queues.release(recipe.places, now)
         if self._late:
@@ -300,7 +299,7 @@ class Dispatcher:
 
     def _complete(self, job: Job) -> None:
         del self.jobs[job.run]
-        if self.stores.of:
+        if self._bounded:
             self.stores.complete(job)
         self._finished(job)
 

@@ -140,21 +140,21 @@ class Mover:
 
     def _crossed(self, payload: Any) -> None:
         job, place, hops, number, end = payload
-        now = self._clock.now
         if number < len(hops):
-            self._cross(job, place, hops, number, now, end)
-            return
-        if isinstance(place[0], str):
+            self._cross(job, place, hops, number, self._clock.now, end)
+        elif self.stores is None:
+            self._landed(payload)
+        elif isinstance(place[0], str):
             done, payload = self._carried.pop((job.run, place))
             done(payload)
-        elif self.stores is not None and place[1] in self.stores.of:
-            self.stores.land(job, place[0], place[1], hops[-1].size, self._landed, (job, place))
+        elif place[1] in self.stores.of:
+            self.stores.land(job, place[0], place[1], hops[-1].size, self._landed, payload)
         else:
-            self._landed((job, place))
+            self._landed(payload)
 
-    def _landed(self, payload: tuple[Job, tuple[Any, str]]) -> None:
+    def _landed(self, payload: tuple[Job, Place, tuple[Hop, ...], int, int]) -> None:
         """A tensor has arrived, and has its room."""
-        job, place = payload
+        job, place, _, _, _ = payload
         readers, job.copies[place] = job.copies[place], None
         for reader in readers or ():
             self._arrived(job, reader, self._clock.now)

@@ -129,8 +129,9 @@ class Outlook:
         return total
 
     def free(self, hold: str) -> int:
-        if self.capacity(hold) == 1:
-            return max(self.now, self._free.get(hold, 0))
+        if hold not in self._capacities:
+            free = self._free.get(hold, 0)
+            return free if free > self.now else self.now
         places = self._places.get(hold, [])
         return self.now if len(places) < self.capacity(hold) else max(self.now, places[0])
 
@@ -164,8 +165,9 @@ class Outlook:
     def accept(self, job: Job, op: int, recipe: Recipe, end: int) -> Recipe:
         """Apply a decision: later plans see what it stores, later estimates the places it takes until ``end``."""
         component = recipe.component
-        for tensor in job.shape.trained.get(op, ()):
-            self._settle(tensor, component, job.graph.ops[op].name)
+        if job.shape.trained:
+            for tensor in job.shape.trained.get(op, ()):
+                self._settle(tensor, component, job.graph.ops[op].name)
         if recipe.residency is not self.planned[component]:
             recipe = self.recipe(job.graph.ops[op], component, self.planned[component])
         if recipe.plan.after is not None:

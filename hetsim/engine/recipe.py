@@ -22,14 +22,16 @@ class Recipe:
     """A `Plan` converted once per phase, with what all its runs add up to.
 
     ``marks`` are the chunk counts that the op announces (at most the scenario's number of marks, the last one
-    all chunks) and ``pace`` the ticks after the end of setup at which an unimpeded run has done them.
+    all chunks), ``pace`` the ticks after the end of setup at which an unimpeded run has done them, and ``gaps`` those
+    from one to the next.
     ``runs`` counts the runs, so that energy adds up as count x energy whatever their order. ``allowed`` is whether
     the scenario lets the op run there.
     """
 
     __slots__ = (
-        "_needs", "allowed", "component", "crossed", "crossings", "duration", "energy", "fill", "holds", "index",
-        "joules", "length", "marks", "op", "pace", "places", "plan", "ports", "residency", "runs", "setup", "streams",
+        "_needs", "allowed", "component", "crossed", "crossings", "duration", "energy", "fill", "gaps", "holds",
+        "index", "joules", "length", "marks", "op", "pace", "places", "plan", "ports", "residency", "runs", "setup",
+        "streams",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +52,7 @@ class Recipe:
         self.energy = self._by_category(plan, component)
         self.joules = fsum(self.energy.values())
         self.runs = 0
+        self.gaps = tuple(after - before for before, after in pairwise((0, *self.pace)))
         self.crossings = tuple(name for name, _ in plan.crossings)
         self.crossed = tuple(self._crossed(seconds) for _, seconds in plan.crossings)
         self.places: tuple[Hold, ...] = ()  # the holds themselves, once the engine has looked them up
@@ -71,14 +74,18 @@ class Recipe:
 
         For chunk d of C the op needs the share d/C of what the producer makes. A need ``(k, part, whole, early)`` is
         met ``part / whole`` of the way from the producer's mark k - 1 to its mark k, at an even pace; on the way to
-        its first mark, where the producer goes at its own pace, it is met ``early`` ticks before that.
+        its first mark, where the producer goes at its own pace, it is met ``early`` ticks before that. There are none
+        where each mark needs just the producer's mark of the same number.
         """
-        if producer not in self._needs:
-            self._needs[producer] = tuple(self._need(producer, mark) for mark in self.marks)
-        return self._needs[producer]
+        needs = self._needs.get(producer)
+        if needs is None:
+            chunks = tuple(-(-producer.plan.chunks * mark // self.plan.chunks) for mark in self.marks)
+            plain = chunks == producer.marks
+            needs = self._needs[producer] = () if plain else tuple(self._need(producer, chunk) for chunk in chunks)
+        return needs
 
-    def _need(self, producer: Recipe, mark: int) -> Need:
-        chunk = -(-producer.plan.chunks * mark // self.plan.chunks)
+    @staticmethod
+    def _need(producer: Recipe, chunk: int) -> Need:
         k = bisect_left(producer.marks, chunk)
         if k == 0:
             return 0, 0, 1, producer.pace[0] - producer.after(chunk)

@@ -158,13 +158,13 @@ class Run:
             shape = self._shapes[call.graph] = Shape(self._shaping.graph(call.graph), len(self._shapes))
             self.meter.graph(shape)
         job = Job(self._jobs, request, number, shape, self.clock.now)
-        job.draws = self.source(request).draws(request)
         if self._urgent:
             job.deadline, job.priority = self._urgency([m.request for m in members] or [request])
         if members:
             self._members[job.run] = members
         self._jobs += 1
         if self.numbers is not None:
+            job.draws = self.source(request).draws(request)
             job.feed(call)
         self.dispatcher.admit(job)
 

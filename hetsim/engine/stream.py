@@ -29,30 +29,44 @@ def _supplied(job: Job, producer: int, recipe: Recipe) -> tuple[int, ...]:
     if progress is None:  # it was not fed chunk by chunk itself: it goes at its own pace
         begin = job.ends[producer] - source.length
         progress = tuple([begin + pace for pace in source.pace])
+    needs = recipe.needs(source)
+    if not needs:
+        return progress
     return tuple([
         progress[k] - early if not k else progress[k - 1] - (progress[k - 1] - progress[k]) * part // whole
-        for k, part, whole, early in recipe.needs(source)
+        for k, part, whole, early in needs
     ])  # fmt: skip
 
 
-def paced(
-    recipe: Recipe, begin: int, fed: tuple[int, ...] | None, now: int = 0, lanes: Sequence[Calendar] = ()
-) -> tuple[int, ...]:
+def paced(recipe: Recipe, begin: int, fed: tuple[int, ...]) -> tuple[int, ...]:
     """When each mark is done, for an op whose setup is over at ``begin``.
 
-    Each ends at the later of the op's own pace, the arrival of its input plus fill, and when the lanes that it shares
-    within its component have carried its chunks, those of ops that started before first.
+    Each ends at the later of the op's own pace and the arrival of its input plus fill.
     """
     times: list[int] = []
-    last, done, fill, since = begin, 0, recipe.fill, begin
-    for k, pace in enumerate(recipe.pace):
-        last += pace - done
+    last, fill = begin, recipe.fill
+    for gap, arrival in zip(recipe.gaps, fed, strict=True):
+        last += gap
+        if arrival + fill > last:
+            last = arrival + fill
+        times.append(last)
+    return tuple(times)
+
+
+def carried(
+    recipe: Recipe, begin: int, fed: tuple[int, ...] | None, now: int, lanes: Sequence[Calendar]
+) -> tuple[int, ...]:
+    """`paced` for an op that shares lanes within its component: a mark also waits until they have carried its chunks,
+    those of ops that started before first."""
+    times: list[int] = []
+    last, fill, since = begin, recipe.fill, begin
+    for k, gap in enumerate(recipe.gaps):
+        last += gap
         if fed is not None:
             last = max(last, fed[k] + fill)
         for lane, spent in zip(lanes, recipe.crossed, strict=True):
             last = max(last, lane.book(now, since, spent[k]) - spent[-1] + fill)
         if fed is not None:
             since = max(begin, fed[k])  # the next mark's first chunk has come by then, and no earlier chunk is left
-        done = pace
         times.append(last)
     return tuple(times)
