@@ -69,8 +69,8 @@ def _run(images: Any, at: int, inverse: Any, count: int, codes: Any, to: int) ->
 def _fill(
     images: Any, image: int, shape: Any, y: int, x: int, count: int, inverse: Any, codes: Any, first: int
 ) -> None:
-    """Codes of a run of ``count`` windows of an image: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``:
-    of their scales, and of a strip at least. Columns behind the run, which come next, may be written too."""
+    """Codes of a run of ``count`` windows of an image: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``
+    of their scales, for a strip at least. Columns behind the run, which come next, may be written too."""
     kernel, stride, dilation = shape
     k, (_, channels, tall, wide) = 0, images.shape
     for c in range(channels):
