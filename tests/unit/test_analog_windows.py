@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_analog_sheets import device, macro
 
 from hetsim.analog import Crossbar, MacroSheet
-from hetsim.analog.drive import quantised
+from hetsim.analog.drive import Rows, quantised
 from hetsim.analog.windows import Windows
 
 NOISY = {"programming": {"unit": "1 uS", "polynomial": [0.2]}, "read_noise": {"relative": {"polynomial": [0.02]}}}
