@@ -88,7 +88,7 @@ def test_rows_shorter_than_a_strip_have_the_codes_of_their_matrix(part: slice) -
     codes, scale, across = windows.codes(part, 7)
     expected, units, _ = Rows(windows.matrix).codes(part, 7)
     assert across
-    assert (codes.T == expected).all()
+    assert (expected == codes.T).all()
     assert (scale == units).all()
 
 
