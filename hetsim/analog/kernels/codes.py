@@ -59,19 +59,18 @@ def _leaps(images: Any, at: int, leap: int, inverse: Any, codes: Any, to: int) -
 
 @inlined()
 def _run(images: Any, at: int, inverse: Any, count: int, codes: Any, to: int) -> None:
-    """As `_leaps`, of neighbours; the last strip may cover some of the one before."""
-    if count < LANES:
-        _leaps(images, at, 1, inverse, codes, to)
-        return
+    """As `_leaps`, of ``count`` neighbours; the last strip may cover some of the one before, or of what comes next."""
     for p in range(0, count, LANES):
-        place = min(p, count - LANES)
+        place = max(min(p, count - LANES), 0)
         store(nearest(load(images, at + place) * load(inverse, place)), codes, to + place)
 
 
 @compiled()
-def _fill(images: Any, image: int, shape: Any, y: int, x: int, inverse: Any, codes: Any, first: int) -> None:
-    """Codes of a run of windows of an image: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``: of their
-    scales."""
+def _fill(
+    images: Any, image: int, shape: Any, y: int, x: int, count: int, inverse: Any, codes: Any, first: int
+) -> None:
+    """Codes of a run of ``count`` windows of an image: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``
+    of their scales, for a strip at least. Columns behind the run, which come next, may be written too."""
     kernel, stride, dilation = shape
     k, (_, channels, tall, wide) = 0, images.shape
     for c in range(channels):
@@ -79,10 +78,11 @@ def _fill(images: Any, image: int, shape: Any, y: int, x: int, inverse: Any, cod
             row = (image * channels + c) * tall + y * stride[0] + i * dilation[0]
             for j in range(kernel[1]):
                 at, to = row * wide + x * stride[1] + j * dilation[1], k * codes.shape[1] + first
-                if stride[1] == 1:
-                    _run(images, at, inverse, len(inverse), codes, to)
+                room = first + LANES <= codes.shape[1] and at + LANES <= images.size
+                if stride[1] == 1 and (count >= LANES or room):
+                    _run(images, at, inverse, count, codes, to)
                 else:
-                    _leaps(images, at, stride[1], inverse, codes, to)
+                    _leaps(images, at, stride[1], inverse[:count], codes, to)
                 k += 1
 
 
@@ -96,7 +96,7 @@ def quantise_windows(
     ``shape``: kernel, strides and dilations, of rows and columns each; ``size``: windows in a column and in a row of
     an image, all of them within it.
     """
-    done, inverse = 0, np.empty(size[1], np.float32)
+    done, inverse = 0, np.zeros(max(size[1], LANES), np.float32)
     while done < len(scale):
         line, x = divmod(begin + done, size[1])
         image, y = divmod(line, size[0])
@@ -106,7 +106,7 @@ def quantise_windows(
         for p in range(count):
             units[p] = _unit(units[p], top)
             inverse[p] = _f32(1.0) / units[p]
-        _fill(images, image, shape, y, x, inverse[:count], codes, done)
+        _fill(images, image, shape, y, x, count, inverse, codes, done)
         done += count
 
 
