@@ -41,12 +41,8 @@ class Hold:
         if self.users >= self.capacity:
             return False
         if job.ordered[op]:
-            return self._is_next(job, op)
+            return self._expected[0][2:] == (job.run, op)
         return not self.waiting
-
-    def _is_next(self, job: Job, op: int) -> bool:
-        _, _, run, first = self._expected[0]
-        return first == op and run == job.run
 
     def take(self, job: Job, op: int) -> None:
         """Take a place that is `open`."""
@@ -69,7 +65,8 @@ class Hold:
         """Take a place now (True) or queue for one."""
         if self.users < self.capacity:
             if job.ordered[op]:
-                if self._is_next(job, op):
+                _, _, run, first = self._expected[0]
+                if first == op and run == job.run:
                     heapq.heappop(self._expected)
                     self.users += 1
                     return True

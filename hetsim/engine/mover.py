@@ -156,5 +156,6 @@ class Mover:
         """A tensor has arrived, and has its room."""
         job, place, _, _, _ = payload
         readers, job.copies[place] = job.copies[place], None
+        now = self._clock.now
         for reader in readers or ():
-            self._arrived(job, reader, self._clock.now)
+            self._arrived(job, reader, now)

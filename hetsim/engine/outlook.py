@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hetsim.engine.job import Job
 from hetsim.engine.lanes import Roads
@@ -72,7 +72,7 @@ class Outlook:
         menu, transit = self._menus[job.graph.ops[op]], self._transit
         first = self.now if self.now > job.ready[op] else job.ready[op]
         if len(menu) >= WIDE:
-            return self._spread(list(self._inputs(job, op)), menu, first)
+            return self._spread(self._inputs(job, op), menu, first)
         latest, ways = [first] * len(menu), self._leading[job.graph.ops[op]]
         for source, at, size in self._inputs(job, op):
             times = transit.times[size]
@@ -103,6 +103,9 @@ class Outlook:
         return total / sum([count for _, count in ways]) if ways else 0.0
 
     def offer(self, job: Job, op: int, component: str) -> Recipe:
+        recipe = self._recipes[component].get(job.graph.ops[op])
+        if recipe is not None and recipe.residency is self.planned[component]:
+            return recipe
         return self.recipe(job.graph.ops[op], component, self.planned[component])
 
     def arrival(self, job: Job, op: int, component: str) -> int:
@@ -117,7 +120,7 @@ class Outlook:
 
     def energies(self, job: Job, op: int) -> list[float]:
         menu, transit = self._menus[job.graph.ops[op]], self._transit
-        own, inputs = self._own[job.graph.ops[op]], list(self._inputs(job, op))
+        own, inputs = self._own[job.graph.ops[op]], self._inputs(job, op)
         common, special = 0.0, set[int]()
         for source, _, size in inputs:  # most components are reached from most sources in the same way
             kind, others = transit.usual[source]
@@ -235,14 +238,16 @@ class Outlook:
 
     # --- how far it is ---
 
-    def _inputs(self, job: Job, op: int) -> Iterator[Input]:
+    def _inputs(self, job: Job, op: int) -> list[Input]:
         """Where each input of the op that has a place is from when on, and its bytes."""
+        found: list[Input] = []
         placed, shape = job.placed, job.shape
         for p, t in shape.inputs[op]:
             if p < 0:
-                yield self._host, job.arrival, shape.tensors[t].nbytes
+                found.append((self._host, job.arrival, shape.tensors[t].nbytes))
             elif (source := placed[p]) is not None:
-                yield source, job.ends[p], job.recipes[p].plan.output_bytes[shape.position[t]]
+                found.append((source, job.ends[p], job.recipes[p].plan.output_bytes[shape.position[t]]))
+        return found
 
     def _latest(self, inputs: Iterable[Input], component: int, latest: int) -> int:
         """When all inputs are at a component, not before ``latest``."""

@@ -59,6 +59,8 @@ class Run:
             self.numbers, self._finished, self.workload.graphs(), self._flights(),
         )  # fmt: skip
         self.meter.trace.tenants = [source.tenant for source in self.sources if source.tenant]
+        requests = self.meter.trace.requests
+        self._rows = [requests[name].append for name in ("request", "arrival", "start", "end")]
         self._shapes: dict[Graph, Shape] = {}
         self._programs: dict[int, tuple[Program, int, list[int]]] = {}
         size, wait = self.scheduler.gather()
@@ -199,13 +201,10 @@ class Run:
         source.done += 1
         if answer is not None:
             source.answers[source.own(request)] = answer
-        requests = self.meter.trace.requests
-        requests["request"].append(request)
-        requests["arrival"].append(arrival)
-        requests["start"].append(max(state[0], 0))
-        requests["end"].append(self.clock.now)
+        for append, value in zip(self._rows, (request, arrival, max(state[0], 0), self.clock.now), strict=True):
+            append(value)
         if self._progress is not None:
-            self._progress(len(requests), self.total)
+            self._progress(len(self.meter.trace.requests), self.total)
         if source.traffic.kind == "closed" and source.asked < source.total:
             self.clock.alarm(0, self._arrived, source.next())
 

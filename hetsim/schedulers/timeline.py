@@ -117,6 +117,10 @@ class Timeline:
 
     def take(self, holds: tuple[str, ...], start: int, end: int) -> None:
         """Occupy a place of each resource, which is free."""
+        gaps = self._single.get(holds)
+        if gaps is not None and not self._shared:
+            gaps.take(start, end)
+            return
         for hold in holds:
             places = self._gaps.get(hold) or self._places(hold)
             if self._shared and hold in self._shared:
