@@ -47,6 +47,7 @@ from hetsim.traffic import Batch, Traffic
 from hetsim.units import Amount, Ratio, Time
 from hetsim.workload import Graph, Workload, WorkloadSheet, workload_kinds
 
+_NAMING = ("system.links", "scheduler.pin", "scheduler.split")  # what names parts, which a wrong count leaves unknown
 _TRIES = 4  # to read what is left of a scenario in which something is wrong
 
 __all__ = ["Expectation", "Parts", "Scenario", "Traffic", "load"]
@@ -278,18 +279,18 @@ class Scenario(_Form):
     def _of(cls, tree: Node, name: str, unread: Sequence[Problem] = ()) -> Self:
         """The scenario that a resolved tree describes; ``unread`` is what could not be filled in of it."""
         wrong = [*unread]
-        tree = with_times(tree, wrong)
-        try:
-            whole = expanded(tree)
-        except InputError as error:  # which parts there are is not known
-            raise InputError([*wrong, *error.problems]) from None
+        whole = tree = with_times(tree, wrong)
+        unsure: tuple[str, ...] = _NAMING
+        with gathering(wrong):
+            whole, unsure = expanded(tree), ()
         blank = [*wrong]
         scenario, found = cls._read(salvaged(whole, wrong) if wrong else whole)
-        wrong += judged(found, blank)
+        wrong += judged([p for p in found if not p.path.startswith(unsure)], blank)
         if scenario is not None:
             scenario._tree, scenario._whole, scenario._name = tree, whole, name
             broken = [problem for rule in rules.FORM for problem in rule(scenario)]
-            wrong += judged([scenario._placed(problem, "") for problem in broken], blank)
+            placed = [scenario._placed(problem, "") for problem in broken]
+            wrong += judged([p for p in placed if not p.path.startswith(unsure)], blank)
         if wrong or scenario is None:
             raise InputError(sorted(_told_once(wrong), key=lambda problem: (problem.file, problem.line or 0)))
         return scenario

@@ -116,10 +116,10 @@ class Bank:
         """How worn the cells of the tiles in use are after a run of so many seconds, and how long they would last.
 
         ``max_write_pulses`` and ``mean_write_pulses`` of a cell, ``rejected_writes`` of cells that simulated pulses did
-        not bring to their targets, ``worn_out_cells``, ``wear`` as a share of the
-        endurance, and the years to the first failure: at the run's own rate of writing, or when all that was written,
-        preloaded matrices too, is written again ``every`` so many seconds, or after each run where that takes longer.
-        A cell that took many pulses for a write takes as many as others the next time, unless they are simulated.
+        not bring to their targets, ``worn_out_cells``, ``wear`` as a share of the endurance, and the years to the first
+        failure: at the run's own rate of writing, or when all that was written, preloaded matrices too, is written
+        again ``every`` so many seconds, or after each run where that takes longer. A cell that took many pulses for a
+        write takes as many as others the next time, unless they are simulated.
         """
         device, worst = self._sheet.device, self.worst()
         found = {"max_write_pulses": float(worst)}

@@ -54,22 +54,6 @@ def pulse_weight(crossbar: Crossbar) -> float:
     return siemens / _unit(crossbar) * crossbar.scale
 
 
-def rank_one(
-    crossbar: Crossbar,
-    x: ArrayLike,
-    d: ArrayLike,
-    rate: float,
-    time: float,
-    key: int,
-    *,
-    scheme: Scheme = "parallel",
-    length: int = 31,
-) -> Updated:
-    """Add ``rate`` times the outer product of ``x`` [K] and ``d`` [N] to the stored weights: `outer` of one sample."""
-    each = np.asarray(x, np.float64)[None], np.asarray(d, np.float64)[None]
-    return outer(crossbar, *each, rate, time, key, scheme=scheme, length=length)
-
-
 def outer(
     crossbar: Crossbar,
     x: ArrayLike,
@@ -82,7 +66,7 @@ def outer(
     length: int = 31,
 ) -> Updated:
     """Add ``rate`` times the outer products of ``x`` [B, K] and ``d`` [B, N] to the stored weights, at ``time``
-    seconds, one sample after the other.
+    seconds, one sample after the other; of vectors [K] and [N] the one outer product.
 
     ``parallel``: rows and columns send random trains of ``length`` pulses at once, and a cell is pulsed where two
     coincide, so that it gets ``rate |x| |d|`` on average [Gokmen 2016]. ``row_serial``: row after row, each cell gets
@@ -92,7 +76,7 @@ def outer(
 
     Raises ValueError for numbers that are not finite, and as `pulse_weight` does.
     """
-    rows, columns = np.asarray(x, np.float64), np.asarray(d, np.float64)
+    rows, columns = (np.atleast_2d(np.asarray(side, np.float64)) for side in (x, d))
     samples = len(rows)
     if rows.shape != (samples, crossbar.tiling.rows) or columns.shape != (samples, crossbar.tiling.columns):
         raise ValueError(f"vectors of {crossbar.codes.shape} are expected, found {rows.shape} and {columns.shape}")

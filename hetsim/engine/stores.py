@@ -73,7 +73,7 @@ class Store:
     def ask(self, request: Request) -> None:
         """Have all that is wanted in the memory; ``ready(payload)`` is called when it is, at once if it is now."""
         self._queue.append(request)
-        self._advance()
+        self.advance()
 
     def unpin(self, wants: Iterable[Want]) -> None:
         """An op is done with its data."""
@@ -96,10 +96,7 @@ class Store:
         return key in self._away and key not in self._items
 
     def advance(self) -> None:
-        """Room may have been made."""
-        self._advance()
-
-    def _advance(self) -> None:
+        """Meet requests, first come, first served, as far as there is room or can be made."""
         while self._queue and not self._leaving:
             request = self._queue[0]
             short = self.used + sum([w.size for w in request.wants if w.key not in self._items]) - self.room.size
@@ -147,7 +144,7 @@ class Store:
         if not item.dead:
             self._away[item.want.key] = item.want
         self._leaving -= 1
-        self._advance()
+        self.advance()
 
     def _admit(self, request: Request) -> None:
         for want in request.wants:

@@ -157,12 +157,12 @@ class Imc(Component[ImcSheet]):
             kept = bank.stored[name]
             written = kept.written.seconds + todo.read_back()[0]
             seconds = written if _writes(plan) else 0.0
-            spent, pulses = imc_update.update(op, inputs, name, bank, moment, moment.time + seconds)
+            lasting, pulses = imc_update.update(op, inputs, name, bank, moment, moment.time + seconds)
         except ValueError as error:
             raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
         steps = {"pulse": pulses} | (_measured(todo, kept) if _writes(plan) else {})
         deployment = _deployed(todo, kept, written) if plan.deployment is not None else None
-        return Outcome((), steps, seconds + spent, deployment, {"update_pulses": pulses.count})
+        return Outcome((), steps, seconds + lasting, deployment, {"update_pulses": pulses.count})
 
     def _kept(self, todo: Work, matrices: Array, bank: Bank, moment: Moment, plan: Plan) -> tuple[str, int]:
         """The name of the matrices on the chip, written now, or before t = 0, if they are not there yet."""
@@ -176,7 +176,8 @@ class Imc(Component[ImcSheet]):
         if name in bank.stored and bank.stored[name].transposed != transposed and not self.sheet.bidirectional:
             if stored.trained:
                 raise ValueError(
-                    f"{stored.name!r} is trained in place and read both ways, which takes a bidirectional macro"
+                    f"{stored.name!r} is trained in place and read both ways: set bidirectional: true for the chip, or"
+                    " train by writing anew (without in_place)"
                 )
             name = (f"{stored.name}^T", stored.version)
         if name in bank.stored:

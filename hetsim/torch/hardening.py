@@ -110,10 +110,8 @@ class Noise:
         faults = conductance.stuck(device, asked.shape, derive(key, "stuck"))
         cells = conductance.program(device, device.nearest(asked), key, faults)
         actual = conductance.conductance(device, cells, self.age)
-        drawn = conductance.generator(key, "read").standard_normal(actual.shape, dtype=np.float32)
-        actual = actual + conductance.read_sigma(device, actual, self.age, cells) * drawn
-        read: Array = (actual[0] - actual[1]) * np.float32(scale / device.step)
-        return read
+        sampled = conductance.sampled(device, actual, self.age, derive(key, "read"), cells=cells)
+        return np.asarray((sampled[0] - sampled[1]) * (scale / device.step))
 
 
 def harden(

@@ -10,7 +10,7 @@ from test_analog_sheets import WRITE, device, macro
 
 from hetsim.analog import Crossbar
 from hetsim.analog.device import DeviceSheet
-from hetsim.analog.update import pulse_weight, rank_one
+from hetsim.analog.update import outer, pulse_weight
 
 EVEN = {"up": {"step": "0.02 uS", "saturation": 0}, "down": {"step": "0.02 uS", "saturation": 0}}
 SOFT = {"up": {"step": "0.3 uS"}, "down": {"step": "0.5 uS", "saturation": 0.7}}
@@ -44,7 +44,7 @@ def test_small_even_steps_add_up_to_the_outer_product(scheme: Any) -> None:
     bar.cells = type(bar.cells)(middle, bar.cells.deviation * 0, None, None)
     start = stored(bar)
     for step in range(40):
-        rank_one(bar, x, d, 0.02, 0.0, step, scheme=scheme)
+        outer(bar, x, d, 0.02, 0.0, step, scheme=scheme)
         total += 0.02 * np.outer(x, d)
     change = stored(bar) - start
     weight = pulse_weight(bar)
@@ -80,7 +80,7 @@ def test_cells_follow_the_soft_bounds_law(scheme: Any, one_way: bool) -> None:
     bar = trained({"up": SOFT["up"]} if one_way else SOFT)
     x, d = vectors()
     before = bar.conductances(0.0)
-    done = rank_one(bar, x, d, 0.5, 0.0, 3, scheme=scheme)
+    done = outer(bar, x, d, 0.5, 0.0, 3, scheme=scheme)
     up = np.outer(x, d) > 0
     rises = np.ones((2, 40, 10), bool) if one_way else np.stack([up, ~up])
     np.testing.assert_allclose(bar.conductances(0.0), plain(bar, done.pulses, rises, before), rtol=1e-5)
@@ -97,7 +97,7 @@ def test_steps_shrink_towards_the_bounds_and_differ_in_the_two_directions() -> N
     rises = []
     for _ in range(60):
         g = bar.conductances(0.0)[0, 0, 0]
-        rank_one(bar, [1.0], [1.0], 2 * pulse_weight(bar), 0.0, 1, scheme="row_serial")
+        outer(bar, [1.0], [1.0], 2 * pulse_weight(bar), 0.0, 1, scheme="row_serial")
         rises.append(float(bar.conductances(0.0)[0, 0, 0] - g))
     assert (np.diff(rises) <= 1e-12).all()
     assert bar.conductances(0.0)[0, 0, 0] <= 20e-6 * (1 + 1e-6)
@@ -110,7 +110,7 @@ def test_cycles_and_cells_vary() -> None:
     for bar in (even, noisy):
         bar.cells = type(bar.cells)(bar.cells.target * 0 + np.float32(11e-6), bar.cells.deviation, None, None,
                                     factor=bar.cells.factor)  # fmt: skip
-        rank_one(bar, x, d, 10 * pulse_weight(bar), 0.0, 1, scheme="row_serial")
+        outer(bar, x, d, 10 * pulse_weight(bar), 0.0, 1, scheme="row_serial")
     steps = [np.abs(bar.conductances(0.0).astype(float) - 11e-6) for bar in (even, noisy)]
     assert np.ptp(steps[0]) < 1e-9
     assert steps[1].std() / steps[1].mean() == pytest.approx(np.hypot(0.5 / np.sqrt(10), 0.4), rel=0.25)
@@ -119,11 +119,11 @@ def test_cycles_and_cells_vary() -> None:
 def test_what_an_update_takes() -> None:
     x, d = vectors()
     bar = trained(SOFT)
-    done = rank_one(bar, x, d, 0.5, 0.0, 3, scheme="parallel", length=20)
+    done = outer(bar, x, d, 0.5, 0.0, 3, scheme="parallel", length=20)
     assert done.seconds == pytest.approx(2 * 20 * 50e-9)
     assert done.joules == pytest.approx(done.pulses.sum() * 6e-12)
     bar = trained(SOFT)
-    done = rank_one(bar, x, d, 0.5, 0.0, 3, scheme="row_serial")
+    done = outer(bar, x, d, 0.5, 0.0, 3, scheme="row_serial")
     up = np.outer(x, d) > 0
     rounds = 0.0
     for rows, columns in ((slice(0, 32), slice(0, 8)), (slice(0, 32), slice(8, 10)), (slice(32, 40), slice(0, 8))):
@@ -133,7 +133,7 @@ def test_what_an_update_takes() -> None:
             taken = taken + np.maximum((n * way[rows, columns]).max(axis=1), (n * ~way[rows, columns]).max(axis=1))
         rounds = max(rounds, float(taken.sum()))
     assert done.seconds == pytest.approx(rounds * 50e-9)
-    idle = rank_one(bar, x * 0, d, 0.5, 0.0, 4)
+    idle = outer(bar, x * 0, d, 0.5, 0.0, 4)
     assert not idle.pulses.any() and idle.joules == 0
 
 
@@ -141,7 +141,7 @@ def test_ideal_reads_see_the_exact_change() -> None:
     bar = trained(EVEN, zero=True)
     bar.cells = type(bar.cells)(bar.cells.target * 0 + np.float32(11e-6), bar.cells.deviation, None, None)
     x, d = vectors()
-    rank_one(bar, x, d, 0.3, 0.0, 1)
+    outer(bar, x, d, 0.3, 0.0, 1)
     held = (bar.cells.target[0] - bar.cells.target[1]) / bar.sheet.device.step * bar.scale
     np.testing.assert_allclose(held, 0.3 * np.outer(x, d), atol=2e-5)
 
@@ -150,7 +150,7 @@ def test_pulsed_cells_are_young_again() -> None:
     drift = {"time": "1 s", "mean": {"polynomial": [0.1]}, "deviation": {"polynomial": [0]}}
     bar = trained(EVEN, 2, 2, drift=drift)
     old = bar.conductances(1000.0)
-    done = rank_one(bar, [1.0, 0.0], [1.0, 1.0], 3 * pulse_weight(bar), 1000.0, 1, scheme="row_serial")
+    done = outer(bar, [1.0, 0.0], [1.0, 1.0], 3 * pulse_weight(bar), 1000.0, 1, scheme="row_serial")
     now = bar.conductances(1000.0)
     touched = done.pulses > 0
     np.testing.assert_array_equal(touched[:, 1], False)
@@ -166,7 +166,7 @@ def test_stuck_cells_do_not_move() -> None:
     sheet = macro(device(update=SOFT), adc=FINE)
     bar = Crossbar.program(np.random.default_rng(1).normal(size=(40, 10)), sheet, 1, stuck=stuck)
     x, d = vectors()
-    rank_one(bar, x, d, 0.5, 0.0, 3)
+    outer(bar, x, d, 0.5, 0.0, 3)
     np.testing.assert_array_equal(bar.conductances(0.0)[0, :, 3], np.float32(20e-6))
 
 
@@ -175,7 +175,7 @@ def test_reads_after_an_update_see_it() -> None:
     probe = np.ones((1, 40))
     before = bar.mvm(probe, 0.0, 1).values
     x, d = vectors()
-    rank_one(bar, x, d, 0.5, 0.0, 3)
+    outer(bar, x, d, 0.5, 0.0, 3)
     after = bar.mvm(probe, 0.0, 1).values
     expected = probe @ stored(bar)
     assert (after != before).any()
@@ -185,13 +185,13 @@ def test_reads_after_an_update_see_it() -> None:
 def test_updates_that_cannot_be() -> None:
     x, d = vectors()
     with pytest.raises(ValueError, match="no update"):
-        rank_one(Crossbar.program(np.ones((3, 3)), macro(), 1), np.ones(3), np.ones(3), 1.0, 0.0, 1)
+        outer(Crossbar.program(np.ones((3, 3)), macro(), 1), np.ones(3), np.ones(3), 1.0, 0.0, 1)
     curve = {"time": "1 s", "sigma": {"unit": "1 uS", "polynomial": [1]}}
     with pytest.raises(ValueError, match="relax"):
-        rank_one(trained(SOFT, relaxation=[curve]), x, d, 1.0, 0.0, 1)
+        outer(trained(SOFT, relaxation=[curve]), x, d, 1.0, 0.0, 1)
     for wrong in ((x[:3], d), (x * np.nan, d)):
         with pytest.raises(ValueError, match=r"vectors of|finite"):
-            rank_one(trained(SOFT), *wrong, 1.0, 0.0, 1)
+            outer(trained(SOFT), *wrong, 1.0, 0.0, 1)
 
 
 def test_in_place_learning_finds_a_matrix() -> None:
@@ -206,5 +206,5 @@ def test_in_place_learning_finds_a_matrix() -> None:
     first = np.abs(stored(bar) - wanted).mean()
     for step in range(600):
         x = numbers.normal(size=16)
-        rank_one(bar, x, x @ (wanted - stored(bar)), 0.03, 0.0, step)
+        outer(bar, x, x @ (wanted - stored(bar)), 0.03, 0.0, step)
     assert np.abs(stored(bar) - wanted).mean() < 0.2 * first

@@ -75,6 +75,11 @@ def test_what_is_no_count_is_refused(count: str, tmp_path: Path) -> None:
     assert "a whole number from 1 to 1,000,000 is expected" in problem[2]
 
 
+def test_what_else_is_wrong_is_told_beside_a_count_that_is_none(tmp_path: Path) -> None:
+    text = TILES.replace("count: 3", "count: 0") + "warmup: -1\n"
+    assert [path for _, path, _ in wrong(text, tmp_path)] == ["system.components.tile.count", "warmup"]
+
+
 def test_a_name_that_a_count_takes_is_refused_to_others(tmp_path: Path) -> None:
     text = TILES.replace("cpu: {kind: abstract}", "cpu: {kind: abstract}\n    tile_1: {kind: abstract}")
     (problem,) = wrong(text, tmp_path)
