@@ -12,6 +12,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 import hetsim
+from hetsim.plots.style import PALETTE, mosaic, styled, write
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, PICTURE = ROOT / "docs" / "links.md", ROOT / "docs" / "images" / "links.png"
@@ -33,29 +34,30 @@ def answered(path: str, *sets: str) -> tuple[float, float]:
     return answer["makespan_s"] * 1e3, answer["links"]["bus"]["busy_s"] * 1e3
 
 
+@styled
 def drawn(path: str) -> Figure:
     """Two curves against the bus, and bars against the place of the producer."""
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    wide, fast, moved = figure.subplots(1, 3)
-    curves = [(wide, WIDTHS, "system.links.bus.width={} B", "width (bytes a cycle)"),
-              (fast, CLOCKS, "system.links.bus.frequency={} MHz", "clock (MHz)")]  # fmt: skip
-    for axes, values, change, label in curves:
+    figure, axes = mosaic(4.2, [["wide", "fast"], ["moved", "moved"]])
+    looks = list(zip(("makespan", "bus busy"), ("o-", "s--"), PALETTE, strict=False))
+    curves = [(axes["wide"], WIDTHS, "system.links.bus.width={} B", "width (bytes a cycle)"),
+              (axes["fast"], CLOCKS, "system.links.bus.frequency={} MHz", "clock (MHz)")]  # fmt: skip
+    for panel, values, change, label in curves:
         rows = [answered(path, change.format(value)) for value in values]
-        axes.loglog(values, [row[0] for row in rows], "o-", label="makespan")
-        axes.loglog(values, [row[1] for row in rows], "s--", label="bus busy")
-        axes.set_xticks(values, [str(value) for value in values])
-        axes.set_yticks(TICKS, [str(tick) for tick in TICKS])
-        axes.minorticks_off()
-        axes.set_xlabel(label)
-        axes.set_ylabel("ms")
-        axes.legend(frameon=False)
+        for k, (name, line, colour) in enumerate(looks):
+            panel.loglog(values, [row[k] for row in rows], line, color=colour, label=name)
+        panel.set_xticks(values, [str(value) for value in values])
+        panel.set_yticks(TICKS, [str(tick) for tick in TICKS])
+        panel.minorticks_off()
+        panel.set_xlabel(label)
+        panel.legend()
     rows = [answered(path, *[f"scheduler.pin.{op}={part}" for op, part in pins.items()]) for pins in PLACES.values()]
-    for shift, name, k in ((-0.2, "makespan", 0), (0.2, "bus busy", 1)):
-        moved.bar([i + shift for i in range(len(rows))], [row[k] for row in rows], 0.4, label=name)
+    moved = axes["moved"]
+    for shift, k, (name, _, colour) in zip((-0.2, 0.2), (0, 1), looks, strict=True):
+        moved.bar([i + shift for i in range(len(rows))], [row[k] for row in rows], 0.4, color=colour, label=name)
     moved.set_xticks(range(len(rows)), list(PLACES))
     moved.set_xlabel("where the poolings run")
-    moved.set_ylabel("ms")
-    moved.legend(frameon=False)
+    for panel in axes.values():
+        panel.set_ylabel("time (ms)")
     return figure
 
 
@@ -64,7 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bus.yaml"
         path.write_text(scenario(), encoding="utf-8")
-        drawn(str(path)).savefig(PICTURE, dpi=150)
+        write(drawn(str(path)), PICTURE)
 
 
 if __name__ == "__main__":
