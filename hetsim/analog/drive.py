@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -96,25 +97,17 @@ class Vectors(Protocol):
         and the number that one code unit stands for [M]."""
 
 
-@dataclass(frozen=True, slots=True)
 class Rows:
-    """Vectors that are the rows of ``matrix`` float32 [M, K]."""
+    """Vectors that are the rows of ``matrix`` float32 [M, K]. ``lowest`` is the smallest number; ``finite``: whether
+    all are."""
 
-    matrix: Single
+    def __init__(self, matrix: Single) -> None:
+        self.matrix, self.lowest = matrix, float(matrix.min())
+        self.finite = isfinite(self.lowest) and isfinite(matrix.max())
 
     @property
     def shape(self) -> tuple[int, int]:
         return self.matrix.shape[0], self.matrix.shape[1]
-
-    @property
-    def lowest(self) -> float:
-        """The smallest number."""
-        return float(self.matrix.min())
-
-    @property
-    def finite(self) -> bool:
-        """Whether all numbers are."""
-        return bool(np.isfinite([self.matrix.min(), self.matrix.max()]).all())
 
     def every(self, step: int) -> Single:
         """Each so manyth vector, [M / step, K]."""

@@ -74,11 +74,9 @@ class Layout:
         self.apart = -(-tiling.columns // (self.count * unit)) * unit  # outputs of a block, padded
         self.width = self.apart * lines
         self.rows = -(-tiling.tallest // GROUP) * GROUP
-
-    def blocks(self) -> NDArray[np.int64]:
-        """Number, first output and number of outputs of each block: int64 [blocks, 3]."""
-        starts = [min(b * self.apart, self.tiling.columns) for b in range(self.count + 1)]
-        return np.array([(b, starts[b], starts[b + 1] - starts[b]) for b in range(self.count)], np.int64)
+        starts = [min(b * self.apart, tiling.columns) for b in range(self.count + 1)]
+        # number, first output and number of outputs of each block: int64 [blocks, 3]
+        self.blocks = np.array([(b, starts[b], starts[b + 1] - starts[b]) for b in range(self.count)], np.int64)
 
     def lines(
         self,
@@ -143,7 +141,7 @@ class Layout:
         if values is None:
             return np.zeros((self.tiling.down, self.count, 0), dtype)
         placed = np.zeros((len(values), self.count, len(self.shares), self.apart), dtype or values.dtype)
-        for block, start, count in self.blocks():
+        for block, start, count in self.blocks:
             placed[:, block, :, :count] = values[:, :, start : start + count]
         return placed.reshape(len(values), self.count, self.width)
 
@@ -156,7 +154,7 @@ class Layout:
         split = placed.reshape(tiling.down, self.count, self.rows, len(self.shares), self.apart)
         for r, height in enumerate(tiling.heights()):
             top = r * tiling.height
-            for block, start, count in self.blocks():
+            for block, start, count in self.blocks:
                 part = split[r, block]
                 part[height:], part[:height, :, count:] = 0, 0
                 part[:height, :, :count] = lines[:, top : top + height, start : start + count].transpose(1, 0, 2)
@@ -208,7 +206,15 @@ def _multiplied(rows: NDArray[Any]) -> NDArray[Any]:
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """An array that starts on a cache line: vectors that straddle two lines take twice as long to load."""
-    size = prod(shape) * np.dtype(dtype).itemsize
-    raw = np.empty(size + LINE, np.uint8)
-    start = -raw.ctypes.data % LINE
-    return np.asarray(raw[start : start + size].view(dtype).reshape(shape))
+    return scratch((shape, dtype))[0]
+
+
+def scratch(*wanted: tuple[tuple[int, ...], Any]) -> list[NDArray[Any]]:
+    """Arrays of shapes and types, each starting on a cache line, side by side in one piece of memory."""
+    sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in wanted]
+    raw = np.empty(sum(sizes) + LINE * len(sizes), np.uint8)
+    found, at = [], -raw.__array_interface__["data"][0] % LINE
+    for (shape, dtype), size in zip(wanted, sizes, strict=True):
+        found.append(raw[at : at + size].view(dtype).reshape(shape))
+        at += -(-size // LINE) * LINE
+    return found

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hetsim.analog.drive import Codes, Drive, Single, Vectors, drive
-from hetsim.analog.lines import BLOCK, DEPTH, GROUP, LANES, LINE, Layout, Lines, aligned
+from hetsim.analog.lines import BLOCK, DEPTH, GROUP, LANES, LINE, Layout, Lines, aligned, scratch
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.noise import Sinh
 from hetsim.keys import key as derive
@@ -38,6 +40,17 @@ class Readout:
     clipped: int
 
 
+class Course(NamedTuple):
+    """What every read of inputs with, or without, signs does: their magnitude ``bits``, the ``drive`` of its passes,
+    what a row driven in full counts in each of them (``full`` [passes, 1]), and ``steps``, the sums of rows that a
+    vector takes: one for each bit plane, or for each pass of voltage levels."""
+
+    bits: int
+    drive: Drive
+    full: NDArray[np.float64]
+    steps: int
+
+
 @dataclass(frozen=True, slots=True)
 class Readers:
     """The converters of a matrix: its datasheet, layout and lines, the weight of one code unit, and the law of cells
@@ -48,6 +61,7 @@ class Readers:
     lines: Lines
     scale: float
     bent: Sinh | None = None
+    courses: dict[bool, Course] = field(default_factory=dict)
 
     def read(self, inputs: Vectors, signed: bool, key: int, first: int, lasting: int | None = None) -> Readout:
         """Read the products of M vectors. Pieces do not depend on threads, and are added up in order.
@@ -57,35 +71,44 @@ class Readers:
         """
         from hetsim.analog import kernels
 
-        sheet, (count, rows) = self.sheet, inputs.shape
-        bits, passes = sheet.magnitude_bits(signed), sheet.passes(signed)
-        amplitude = sheet.dac.encoding == "amplitude"
-        drives = drive(passes, bits, sheet.adc.codes(sheet.signed_codes))
+        course, (count, rows) = self._course(signed), inputs.shape
         frozen = np.uint64(derive(key, "lasting") if lasting is None else lasting)
         read = partial(self._one_by_one, frozen) if self._drawn or self._bowed else self._read
         values = np.empty((count, self.layout.tiling.columns), np.float32)
 
         def piece(part: tuple[slice, NDArray[np.int64]]) -> tuple[NDArray[Any], float, int]:
             vectors, blocks = part
-            codes, scale, across = inputs.codes(vectors, bits)
+            codes, scale, across = inputs.codes(vectors, course.bits)
             weight, place = scale * np.float64(self.scale), (np.uint64(key), first + vectors.start)
-            clipped, saved = read(codes, across, drives, blocks, weight, *place, values[vectors])
-            driven: NDArray[Any] = np.zeros((len(passes), rows), np.int64)
+            clipped, saved = read(codes, across, course.drive, blocks, weight, *place, values[vectors])
+            driven: NDArray[Any] = np.zeros((len(course.full), rows), np.int64)
             if blocks[0, 0] == 0:  # one of the pieces that share these vectors
                 if self.bent is not None:
-                    driven = self._powers(codes.T if across else codes, drives)
+                    driven = self._powers(codes.T if across else codes, course.drive)
                 else:
-                    kernels.count(codes, across, drives.passes, amplitude, driven)
+                    kernels.count(codes, across, course.drive.passes, self._amplitude, driven)
             return driven, saved, clipped
 
-        work = count * drives.planes * rows * self.layout.count * self.layout.width
-        parts = self._pieces(count, drives.planes)
+        work = count * course.steps * rows * self.layout.count * self.layout.width
+        parts = self._pieces(count, course.steps)
         driven, saved, clipped = zip(*shared_out(piece, parts, threads=work > _ALONE), strict=True)
-        full = np.array([float(p.top) ** 2 if amplitude else 1.0 for p in passes])
-        return Readout(values, (np.sum(driven, axis=0) / full[:, None]).sum(axis=0), sum(saved), sum(clipped))
+        return Readout(values, (sum(driven) / course.full).sum(axis=0), sum(saved), sum(clipped))
+
+    @property
+    def _amplitude(self) -> bool:
+        """Whether inputs are voltage levels."""
+        return self.sheet.dac.encoding == "amplitude"
+
+    def _course(self, signed: bool) -> Course:
+        if signed not in self.courses:
+            sheet, bits, passes = self.sheet, self.sheet.magnitude_bits(signed), self.sheet.passes(signed)
+            drives = drive(passes, bits, sheet.adc.codes(sheet.signed_codes))
+            full = np.array([[float(p.top) ** 2 if self._amplitude else 1.0] for p in passes])
+            self.courses[signed] = Course(bits, drives, full, len(passes) if self._amplitude else drives.planes)
+        return self.courses[signed]
 
     def _read(self, *arguments: Any) -> tuple[int, float]:
-        return (self._levels if self.sheet.dac.encoding == "amplitude" else self._pulses)(*arguments)
+        return (self._levels if self._amplitude else self._pulses)(*arguments)
 
     def _one_by_one(
         self, lasting: Any, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any,
@@ -168,15 +191,15 @@ class Readers:
         table, total = (DEPTH, 1 << GROUP), sets * kernels.SLOTS
         signal, spread = lines.signals, lines.variances
         lanes, wide = LINE // signal.itemsize, LINE // spread.itemsize
-        room = (
-            aligned((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16),
-            aligned((*table, lanes), signal.dtype), aligned((total, lanes), signal.dtype),
-            aligned((*table, wide if noisy else 0), spread.dtype), aligned((total * noisy, wide), spread.dtype),
-            np.empty((deep, layout.width)), np.empty(deep, np.uint64),
+        room = scratch(
+            ((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16),
+            ((*table, lanes), signal.dtype), ((total, lanes), signal.dtype),
+            ((*table, wide if noisy else 0), spread.dtype), ((total * noisy, wide), spread.dtype),
+            ((deep, layout.width), np.float64), ((deep,), np.uint64),
         )  # fmt: skip
         order = (apart, len(bits))
         return kernels.read_pulses(
-            codes, across, tiling.height, order, bits, lines, drives, blocks, scale, key, first, room, out
+            codes, across, tiling.height, order, bits, lines, drives, blocks, scale, key, first, tuple(room), out
         )
 
     def _levels(
@@ -187,35 +210,38 @@ class Readers:
 
         layout, lines, (passes, rows) = self.layout, self.lines, (len(drives.passes), self.layout.tiling.rows)
         panel = kernels.PANEL
-        deep = panel * max(1, min(-(-len(scale) // panel), BLOCK // 4, _VALUES // (rows * passes * panel)))
+        deep = min(self._deep(passes), -(-len(scale) // panel) * panel)
         noisy, sums = lines.variances.shape[2] > 0, (panel, layout.width)
 
-        def applied(rows_of: NDArray[Any], wanted: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+        def applied(rows_of: NDArray[Any], wanted: bool) -> Any:
             each = 2 if rows_of.dtype == np.int16 else 1
-            half = -(-rows // each)
-            shape = (passes * wanted, half, deep, each) if across else (passes * wanted, deep, half, each)
-            kind: Any = np.float32 if each == 1 else np.int32
-            return aligned(shape, rows_of.dtype), aligned((passes * wanted, *sums), kind)
+            half, wide = -(-rows // each), LANES // each  # rows of values have room for a strip
+            shape = (half, max(deep, LANES), each) if across else (deep, max(half, wide), each)
+            return ((passes * wanted, *shape), rows_of.dtype), ((passes * wanted, *sums), np.float32 if each == 1 else np.int32)
 
         (values, added), (squares, spreads) = applied(lines.signals, True), applied(lines.variances, noisy)
-        room = (
-            values, squares, added, spreads,
-            np.empty((deep, layout.width)), np.empty(deep, np.uint64),
-        )  # fmt: skip
+        room = tuple(scratch(values, squares, added, spreads, (sums, np.float64), ((deep,), np.uint64)))
         height = layout.tiling.height
         return kernels.read_levels(codes, across, height, lines, drives, blocks, scale, key, first, room, out)
 
-    def _deep(self, planes: int) -> int:
-        """Vectors whose bit planes are added up at a time."""
-        size = 2 * planes * self.layout.rows // GROUP * self.layout.tiling.down
-        return max(LANES, min(_SLOTS // planes, _BYTES // size) // LANES * LANES)
+    def _deep(self, steps: int) -> int:
+        """Vectors that are read at a time: what they apply, or their sums, stays in the cache."""
+        from hetsim.analog import kernels
 
-    def _pieces(self, vectors: int, planes: int) -> list[tuple[slice, NDArray[np.int64]]]:
-        """Parts of the batch, and of the columns when there are few vectors."""
-        blocks, rows, deep = self.layout.blocks(), self.layout.tiling.rows, self._deep(planes)
-        work = planes * rows * self.layout.count * self.layout.width
-        height = max(1, min(_WORK // work, _BYTES // (2 * rows)) // deep) * deep
-        wide = len(blocks) if vectors > height else _BLOCKS
+        tiling = self.layout.tiling
+        if self._amplitude:
+            panel = kernels.PANEL
+            return panel * max(1, min(BLOCK // 4, _VALUES // (tiling.rows * steps * panel)))
+        size = 2 * steps * self.layout.rows // GROUP * tiling.down
+        return max(LANES, min(_SLOTS // steps, _BYTES // size) // LANES * LANES)
+
+    def _pieces(self, vectors: int, steps: int) -> list[tuple[slice, NDArray[np.int64]]]:
+        """Parts of the batch, about as large as each other, and of the columns when there are few vectors."""
+        blocks, rows, deep = self.layout.blocks, self.layout.tiling.rows, self._deep(steps)
+        work = steps * rows * self.layout.count * self.layout.width
+        count = -(-vectors // max(deep, min(_WORK // work, _BYTES // (2 * rows))))
+        height = -(-vectors // (count * deep)) * deep
+        wide = len(blocks) if count > 1 else _BLOCKS
         return [
             (slice(begin, min(begin + height, vectors)), blocks[b : b + wide])
             for begin in range(0, vectors, height)
@@ -230,10 +256,16 @@ def shared_out(function: Callable[[T], R], parts: Sequence[T], threads: bool) ->
     """
     from hetsim.analog import kernels
 
-    count = min(len(parts), kernels.threads()) if threads else 1
-    if count < 2:
+    count = kernels.threads()
+    if not threads or min(count, len(parts)) < 2:
         return [function(part) for part in parts]
-    from concurrent.futures import ThreadPoolExecutor
+    return list(_pool(count).map(function, parts))
 
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(function, parts))
+
+@lru_cache(maxsize=1)
+def _pool(count: int) -> ThreadPoolExecutor:
+    """So many threads, kept: to start them takes as long as a small read."""
+    return ThreadPoolExecutor(count, "crossbars")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)  # threads stay with the parent

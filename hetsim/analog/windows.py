@@ -19,13 +19,15 @@ class Windows:
     """Windows of ``images`` float32 [images, C, H, W]: a vector of C x kernel numbers for each place, image after
     image, row after row.
 
-    Images have their padding; all pairs are of rows and columns: ``places`` are those of an image. ``peaks`` [images,
-    H, W] are largest magnitudes over the channels, ``lowest`` is the smallest number.
+    All pairs are of rows and columns: ``places`` are those of an image, ``pads`` zeros before rows and columns, then
+    after them. ``peaks`` [images, H + pads, W + pads] are largest magnitudes over the channels, ``lowest`` is the
+    smallest number.
     """
 
     images: Single
     kernel: Pair
     strides: Pair
+    pads: tuple[int, int, int, int]
     dilations: Pair
     places: Pair
     peaks: Single
@@ -50,11 +52,10 @@ class Windows:
         ]
         if min(places) < 1:
             raise ValueError(f"windows of {kernel} do not fit into images of {pixels.shape[2:]} with pads {pads}")
-        if any(pads):
-            pixels = _padded(pixels, pads)
         low, high = pixels.min(axis=1), pixels.max(axis=1)
-        size = (places[0], places[1])
-        return cls(pixels, kernel, strides, dilations, size, np.maximum(high, -low), float(low.min()))
+        size, (top, left, bottom, right) = (places[0], places[1]), pads
+        peaks = _padded(np.maximum(high, -low), pads)
+        return cls(pixels, kernel, strides, (top, left, bottom, right), dilations, size, peaks, float(low.min()))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -82,7 +83,8 @@ class Windows:
     def _seen(self) -> NDArray[Any]:
         """The windows as a view of the images, [images, C, *places, *kernel]."""
         reach = tuple(d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel, strict=True))
-        seen: NDArray[Any] = np.lib.stride_tricks.sliding_window_view(self.images, reach, axis=(2, 3))
+        images = _padded(self.images, self.pads)
+        seen: NDArray[Any] = np.lib.stride_tricks.sliding_window_view(images, reach, axis=(2, 3))
         (down, across), (high, wide) = self.strides, self.dilations
         return seen[:, :, ::down, ::across, ::high, ::wide]
 
@@ -94,7 +96,7 @@ class Windows:
         begin, end, _ = part.indices(count)
         seen = slice(begin // each, -(-end // each))
         codes, scale = np.empty((numbers, end - begin), np.int16), np.empty(end - begin, np.float32)
-        geometry = (self.kernel, self.strides, self.dilations)
+        geometry = (self.kernel, self.strides, self.dilations, self.pads[:2])
         kernels.quantise_windows(
             self.images[seen], self.peaks[seen], geometry, self.places, begin % each, np.float32(2**bits - 1),
             codes, scale,
@@ -103,8 +105,10 @@ class Windows:
 
 
 def _padded(images: Single, pads: Sequence[int]) -> Single:
-    """Images with zeros around them: before rows and columns, then after them."""
-    count, channels, tall, wide = images.shape
-    padded = np.zeros((count, channels, tall + pads[0] + pads[2], wide + pads[1] + pads[3]), np.float32)
-    padded[:, :, pads[0] : pads[0] + tall, pads[1] : pads[1] + wide] = images
+    """Images [.., H, W] with zeros around them: before rows and columns, then after them."""
+    if not any(pads):
+        return images
+    *outer, tall, wide = images.shape
+    padded = np.zeros((*outer, tall + pads[0] + pads[2], wide + pads[1] + pads[3]), np.float32)
+    padded[..., pads[0] : pads[0] + tall, pads[1] : pads[1] + wide] = images
     return padded

@@ -6,7 +6,8 @@ alone, so that results are the same for any number of threads and any split of a
 
 from __future__ import annotations
 
-from hetsim.analog.kernels.codes import count, quantise, quantise_windows
+from hetsim.analog.kernels.applied import count
+from hetsim.analog.kernels.codes import quantise, quantise_windows
 from hetsim.analog.kernels.compiled import threads
 from hetsim.analog.kernels.lasting import draw_cells
 from hetsim.analog.kernels.levels import read_levels

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
+from hetsim.analog.kernels.memory import load, load_words, store, store_short
 from hetsim.analog.kernels.registers import SLOTS
-from hetsim.analog.kernels.strips import load, load_words, nearest, spread_whole, store, store_short
+from hetsim.analog.kernels.strips import nearest, spread_whole
 from hetsim.analog.lines import DEPTH, GROUP, LANES, LINE
 
 _f32, _i16, _i32, _u32 = np.float32, np.int16, np.int32, np.uint32
-_TINY, _MOST = np.finfo(np.float32).tiny, 2**31 - 1
+_TINY = np.finfo(np.float32).tiny
 
 
 @compiled()
@@ -38,8 +39,11 @@ def quantise(x: Any, top: Any, codes: Any, scale: Any) -> None:
 
 @compiled()
 def _peaks(peak: Any, shape: Any, y: int, x: int, out: Any) -> None:
-    """Largest magnitude in each of a run of windows, in row ``y`` of them and from ``x`` on: ``out`` float32 [n]."""
-    kernel, stride, dilation = shape
+    """Largest magnitude in each of a run of windows, in row ``y`` of them and from ``x`` on: ``out`` float32 [n].
+
+    ``peak`` has its padding.
+    """
+    kernel, stride, dilation, _ = shape
     out[:] = _f32(0.0)
     for i in range(kernel[0]):
         line = peak[y * stride[0] + i * dilation[0]]
@@ -50,19 +54,33 @@ def _peaks(peak: Any, shape: Any, y: int, x: int, out: Any) -> None:
 
 
 @compiled()
-def _leaps(images: Any, at: int, leap: int, inverse: Any, codes: Any, to: int) -> None:
-    """Codes of pixels that stand ``leap`` apart from index ``at`` on, each with a scale of its own."""
-    pixels, found = images.reshape(-1)[at:], codes.reshape(-1)[to:]
-    for p in range(len(inverse)):
-        found[p] = _i16(_i32(np.rint(pixels[p * leap] * inverse[p])))
+def _seen(shape: Any, x: int, count: int, wide: int, inverse: Any) -> None:
+    """Copy the first row of ``inverse`` float32 [1 + kernel, windows + 16] to the others, of so many windows from ``x``
+    on in their row, but with zeros for windows that see padding in a column of the kernel."""
+    kernel, stride, dilation, before = shape
+    for j in range(kernel[1]):
+        column = x * stride[1] + j * dilation[1] - before[1]
+        for p in range(count):
+            inside = 0 <= column + p * stride[1] < wide
+            inverse[1 + j, p] = inverse[0, p] if inside else _f32(0.0)
 
 
 @inlined()
-def _run(images: Any, at: int, inverse: Any, count: int, codes: Any, to: int) -> None:
-    """As `_leaps`, of ``count`` neighbours; the last strip may cover some of the one before, or of what comes next."""
+def _run(images: Any, at: int, inverse: Any, scales: int, count: int, codes: Any, to: int) -> None:
+    """Codes, from index ``to`` on, of ``count`` pixels from index ``at`` on, each with a scale of its own, the inverse
+    of which stands in ``inverse`` from index ``scales`` on; all of them flat. The last strip may cover some of the one
+    before, or of what comes next."""
     for p in range(0, count, LANES):
         place = max(min(p, count - LANES), 0)
-        store(nearest(load(images, at + place) * load(inverse, place)), codes, to + place)
+        store(nearest(load(images, at + place) * load(inverse, scales + place)), codes, to + place)
+
+
+@compiled()
+def _leaps(images: Any, at: int, leap: int, inverse: Any, scales: int, count: int, codes: Any, to: int) -> None:
+    """As `_run`, of pixels that stand ``leap`` apart; where the scale has no inverse there need be none."""
+    for p in range(count):
+        one = inverse[scales + p]
+        codes[to + p] = _i16(_i32(np.rint(images[at + p * leap] * one))) if one != _f32(0.0) else _i16(0)
 
 
 @compiled()
@@ -70,20 +88,24 @@ def _fill(
     images: Any, image: int, shape: Any, y: int, x: int, count: int, inverse: Any, codes: Any, first: int
 ) -> None:
     """Codes of a run of ``count`` windows of an image: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``
-    of their scales, for a strip at least. Columns behind the run, which come next, may be written too."""
-    kernel, stride, dilation = shape
-    k, (_, channels, tall, wide) = 0, images.shape
+    of their scales, see `_seen`. Columns behind the run, which come next, may be written too."""
+    kernel, stride, dilation, before = shape
+    k, (_, channels, tall, wide), pixels, found = 0, images.shape, images.reshape(-1), codes.reshape(-1)
+    scales, deep, most = inverse.reshape(-1), codes.shape[1], max(count, LANES)
+    strips = stride[1] == 1 and first + most <= deep
     for c in range(channels):
         for i in range(kernel[0]):
-            row = (image * channels + c) * tall + y * stride[0] + i * dilation[0]
+            row = y * stride[0] + i * dilation[0] - before[0]
+            start = ((image * channels + c) * tall + row) * wide + x * stride[1] - before[1]
             for j in range(kernel[1]):
-                at, to = row * wide + x * stride[1] + j * dilation[1], k * codes.shape[1] + first
-                room = first + LANES <= codes.shape[1] and at + LANES <= images.size
-                if stride[1] == 1 and (count >= LANES or room):
-                    _run(images, at, inverse, count, codes, to)
-                else:
-                    _leaps(images, at, stride[1], inverse[:count], codes, to)
+                at, to, of = start + j * dilation[1], k * deep + first, (1 + j) * inverse.shape[1]
                 k += 1
+                if row < 0 or row >= tall:
+                    found[to : to + count] = _i16(0)
+                elif strips and at >= 0 and at + most <= images.size:  # beside a row stands another, which counts none
+                    _run(pixels, at, scales, of, count, found, to)
+                else:
+                    _leaps(pixels, at, stride[1], scales, of, count, found, to)
 
 
 @compiled(nogil=True)
@@ -92,11 +114,11 @@ def quantise_windows(
 ) -> None:
     """As `quantise`, of the windows of a convolution from the ``begin``-th on: ``codes`` int16 [K, M].
 
-    ``images`` float32 [images, C, H, W]; ``peaks`` [images, H, W] their largest magnitudes over the channels;
-    ``shape``: kernel, strides and dilations, of rows and columns each; ``size``: windows in a column and in a row of
-    an image, all of them within it.
+    ``images`` float32 [images, C, H, W] without padding; ``peaks`` [images, H + pads, W + pads] their largest
+    magnitudes over the channels, with it; ``shape``: kernel, strides, dilations and padding before, of rows and columns
+    each; ``size``: windows in a column and in a row of an image, all of them within it.
     """
-    done, inverse = 0, np.zeros(max(size[1], LANES), np.float32)
+    done, inverse = 0, np.zeros((1 + shape[0][1], size[1] + LANES), np.float32)
     while done < len(scale):
         line, x = divmod(begin + done, size[1])
         image, y = divmod(line, size[0])
@@ -105,59 +127,10 @@ def quantise_windows(
         _peaks(peaks[image], shape, y, x, units)
         for p in range(count):
             units[p] = _unit(units[p], top)
-            inverse[p] = _f32(1.0) / units[p]
+            inverse[0, p] = _f32(1.0) / units[p]
+        _seen(shape, x, count, images.shape[3], inverse)
         _fill(images, image, shape, y, x, count, inverse, codes, done)
         done += count
-
-
-@compiled()
-def _ones(x: Any) -> Any:
-    """How many bits of 15 are set."""
-    x = x - ((x >> _i32(1)) & _i32(0x5555))
-    x = (x & _i32(0x3333)) + ((x >> _i32(2)) & _i32(0x3333))
-    x = (x + (x >> _i32(4))) & _i32(0x0F0F)
-    return (x + (x >> _i32(8))) & _i32(0x1F)
-
-
-@compiled(nogil=True)
-def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -> None:
-    """Add to ``driven`` int64 [passes, K] what each row applies over all vectors, or with ``amplitude`` the square of
-    it: exact, so that no order of adding up matters. ``codes`` int16 [M, K], or ``across`` [K, M].
-
-    Passes of one bit are counted together, as the first.
-    """
-    serial, gathered = True, np.zeros(codes.shape[1], np.int32)
-    for i in range(passes.shape[0]):
-        serial &= passes[i].top == 1
-    for i in range(passes.shape[0]):
-        first, top = _i32(passes[i].first), _i32(passes[i].top)
-        if passes[i].sign != passes[0].sign or (serial and i > 0):
-            continue  # each magnitude meets the passes of its own sign only
-        most = 15 if serial else top * top if amplitude else top
-        for a in range(codes.shape[0]):
-            _gather(codes[a], first, top, serial, amplitude, gathered)
-            if across:
-                driven[i, a] += gathered.sum()
-                gathered[:] = 0
-            elif a == codes.shape[0] - 1 or (a + 2) * most > _MOST:
-                for k in range(len(gathered)):
-                    driven[i, k] += gathered[k]
-                gathered[:] = 0
-
-
-@compiled()
-def _gather(codes: Any, first: Any, top: Any, serial: bool, amplitude: bool, gathered: Any) -> None:
-    """Add to ``gathered`` int32 what a row of ``codes`` applies in a pass; see `count`."""
-    if serial:
-        for k in range(len(codes)):
-            gathered[k] += _ones(abs(_i32(codes[k])))
-    elif amplitude:
-        for k in range(len(codes)):
-            part = (abs(_i32(codes[k])) >> first) & top
-            gathered[k] += part * part
-    else:
-        for k in range(len(codes)):
-            gathered[k] += (abs(_i32(codes[k])) >> first) & top
 
 
 @inlined()

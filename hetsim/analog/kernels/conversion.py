@@ -7,22 +7,9 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
+from hetsim.analog.kernels.memory import add_scaled, every, read, scaled, write
 from hetsim.analog.kernels.noise import derived, pair
-from hetsim.analog.kernels.strips import (
-    add_scaled,
-    counted,
-    every,
-    floor,
-    least,
-    magnitude,
-    most,
-    read,
-    root,
-    scaled,
-    spread,
-    spread_whole,
-    write,
-)  # fmt: skip
+from hetsim.analog.kernels.strips import counted, floor, least, magnitude, most, root, spread, spread_whole
 from hetsim.analog.lines import LANES
 
 _f32, _i32 = np.float32, np.int32

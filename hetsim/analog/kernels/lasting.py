@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled
+from hetsim.analog.kernels.memory import every, load, store
 from hetsim.analog.kernels.noise import derived, pair
-from hetsim.analog.kernels.strips import bits_of, every, from_bits, load, most, root, spread, spread_whole, store
+from hetsim.analog.kernels.strips import bits_of, from_bits, most, root, spread, spread_whole
 from hetsim.analog.lines import LANES
 
 _f32, _u32 = np.float32, np.uint32

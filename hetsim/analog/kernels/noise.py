@@ -8,18 +8,8 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.strips import (
-    as_single,
-    bits_of,
-    chosen,
-    from_bits,
-    lanes,
-    most,
-    root,
-    spread,
-    spread_whole,
-    store,
-)  # fmt: skip
+from hetsim.analog.kernels.memory import store
+from hetsim.analog.kernels.strips import as_single, bits_of, chosen, from_bits, lanes, most, root, spread, spread_whole
 from hetsim.analog.lines import LANES
 
 _f32, _u32, _u64 = np.float32, np.uint32, np.uint64

@@ -13,9 +13,10 @@ import numpy as np
 from hetsim.analog.kernels.codes import pack
 from hetsim.analog.kernels.compiled import compiled
 from hetsim.analog.kernels.conversion import coding_of, convert, fold, tile_of
+from hetsim.analog.kernels.memory import add_lines, load, store, weighted
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import SLOTS, add_rows
-from hetsim.analog.kernels.strips import add_lines, load, spread, spread_whole, store, total, weighted
+from hetsim.analog.kernels.strips import spread, spread_whole, total
 from hetsim.analog.lines import DEPTH, GROUP, LANES, LINE
 
 _f32, _i32 = np.float32, np.int32

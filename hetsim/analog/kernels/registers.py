@@ -14,7 +14,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from hetsim.analog.kernels.strips import address, alike
+from hetsim.analog.kernels.memory import address
+from hetsim.analog.kernels.strips import alike
 from hetsim.analog.lines import LANES, LINE
 
 SLOTS = 16  # sums of a set, which one call of `add_rows` takes on

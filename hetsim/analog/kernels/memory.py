@@ -1,0 +1,224 @@
+"""Strips from and to memory: sixteen numbers of an array, or at an address.
+
+What innermost loops read is given by address: counting references to arrays would cost more than the reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from hetsim.analog.kernels.strips import FLOATS, INT, INTS, LOOSE, SINGLE, WHOLE, alike
+from hetsim.analog.lines import LANES, LINE
+
+_DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
+_SHORTS = ir.VectorType(ir.IntType(16), LANES)
+
+
+def address(context: Any, builder: Any, kind: Any, array: Any, at: Any, as_type: Any) -> Any:
+    """Where an array's element lies, counted in memory order, as a pointer to ``as_type``."""
+    data = builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+    return builder.bitcast(data, as_type.as_pointer())
+
+
+def _loaded(builder: Any, place: Callable[[Any], Any], number: Any) -> Any:
+    """Sixteen numbers of a Numba type as singles; ``place`` gives their address as a pointer to a vector."""
+    if number == types.float32:
+        return builder.load(place(FLOATS), align=4)
+    if number == types.int32:
+        return builder.sitofp(builder.load(place(INTS), align=4), FLOATS)
+    short = ir.VectorType(ir.IntType(16), LANES)
+    wider = builder.sext if number.signed else builder.zext
+    return builder.sitofp(wider(builder.load(place(short), align=2), INTS), FLOATS)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load(typing: Any, array: Any, at: Any) -> Any:
+    """Sixteen numbers of a float32, int32, int16 or uint16 array from index ``at`` on, as singles."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        def place(kind: Any) -> Any:
+            return address(context, builder, found.args[0], *arguments, kind)
+
+        return _loaded(builder, place, array.dtype)
+
+    return SINGLE(array, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store(typing: Any, strip: Any, array: Any, at: Any) -> Any:
+    """Write singles into an array from index ``at`` on, as float32 or int16."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        strip, array, at = arguments
+        single = found.args[1].dtype == types.float32
+        kind = FLOATS if single else ir.VectorType(ir.IntType(16), LANES)
+        values = strip if single else builder.fptosi(strip, kind)
+        builder.store(values, address(context, builder, found.args[1], array, at, kind), align=2)
+        return context.get_dummy_value()
+
+    return types.void(strip, array, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_words(typing: Any, array: Any, at: Any) -> Any:
+    """Sixteen whole numbers of a uint32 array from index ``at`` on."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        return builder.load(address(context, builder, found.args[0], *arguments, INTS), align=4)
+
+    return WHOLE(array, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_short(typing: Any, strip: Any, array: Any, at: Any) -> Any:
+    """Write whole numbers into a uint16 array from index ``at`` on."""
+    short = ir.VectorType(ir.IntType(16), LANES)
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        strip, array, at = arguments
+        place = address(context, builder, found.args[1], array, at, short)
+        builder.store(builder.trunc(strip, short), place, align=2)
+        return context.get_dummy_value()
+
+    return types.void(strip, array, types.int64), emit
+
+
+def _at(builder: Any, place: Any, kind: Any) -> Any:
+    return builder.inttoptr(place, kind.as_pointer())
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def read(typing: Any, place: Any, dtype: Any) -> Any:
+    """Sixteen numbers of a type (float32, int32, int16, uint16) at an address, as singles."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        return _loaded(builder, lambda kind: _at(builder, arguments[0], kind), dtype.dtype)
+
+    return SINGLE(types.int64, dtype), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def every(typing: Any, place: Any) -> Any:
+    """A strip whose lanes are all the float32 at an address."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        return alike(builder, builder.load(_at(builder, arguments[0], ir.FloatType())), FLOATS)
+
+    return SINGLE(types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def write(typing: Any, strip: Any, place: Any) -> Any:
+    """Write singles as float32 to an address."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        builder.store(arguments[0], _at(builder, arguments[1], FLOATS), align=4)
+        return context.get_dummy_value()
+
+    return types.void(strip, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def scaled(typing: Any, place: Any, scale: Any) -> Any:
+    """Sixteen float64 at an address, times ``scale``, as singles."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        values = builder.load(_at(builder, arguments[0], _DOUBLES), align=8)
+        product = builder.fmul(values, alike(builder, arguments[1], _DOUBLES))
+        return builder.fptrunc(product, FLOATS)
+
+    return SINGLE(types.int64, types.float64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def add_scaled(typing: Any, strip: Any, scale: Any, place: Any) -> Any:
+    """Add singles, times the float64 at address ``scale``, to the float64 at address ``place``."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        strip, scale, place = arguments
+        factors = builder.load(_at(builder, scale, _DOUBLES), align=8)
+        product = builder.fmul(builder.fpext(strip, _DOUBLES), factors, flags=LOOSE)
+        out = _at(builder, place, _DOUBLES)
+        builder.store(builder.fadd(builder.load(out, align=8), product, flags=LOOSE), out, align=8)
+        return context.get_dummy_value()
+
+    return types.void(strip, types.int64, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def weighted(typing: Any, strip: Any, weights: Any) -> Any:
+    """The sum, in order, of 16 singles times the float64 at address ``weights``."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        strip, weights = arguments
+        factors = builder.load(_at(builder, weights, _DOUBLES), align=8)
+        product = builder.fmul(builder.fpext(strip, _DOUBLES), factors)
+        summed = ir.Constant(ir.DoubleType(), 0.0)
+        for i in range(LANES):
+            summed = builder.fadd(summed, builder.extract_element(product, INT(i)))
+        return summed
+
+    return types.float64(strip, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def add_lines(typing: Any, left: Any, at: Any, right: Any, of: Any, out: Any, to: Any) -> Any:
+    """Sums of 64 bytes of two arrays of singles or 16-bit numbers, written to a third; all of them aligned."""
+    whole = types.int64
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        left, at, right, of, out, to = arguments
+        single = found.args[0].dtype == types.float32
+        kind = FLOATS if single else ir.VectorType(ir.IntType(16), 2 * LANES)
+        x = builder.load(address(context, builder, found.args[0], left, at, kind), align=LINE)
+        y = builder.load(address(context, builder, found.args[2], right, of, kind), align=LINE)
+        place = address(context, builder, found.args[4], out, to, kind)
+        builder.store(builder.fadd(x, y) if single else builder.add(x, y), place, align=LINE)
+        return context.get_dummy_value()
+
+    return types.void(left, whole, right, whole, out, whole), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def write_words(typing: Any, strip: Any, place: Any) -> Any:
+    """Write whole numbers as int32 to an address."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        builder.store(arguments[0], _at(builder, arguments[1], INTS), align=4)
+        return context.get_dummy_value()
+
+    return types.void(strip, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def write_shorts(typing: Any, strip: Any, place: Any) -> Any:
+    """Write whole numbers as int16 to an address."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        builder.store(builder.trunc(arguments[0], _SHORTS), _at(builder, arguments[1], _SHORTS), align=2)
+        return context.get_dummy_value()
+
+    return types.void(strip, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def parts(typing: Any, place: Any, first: Any, mask: Any, plus: Any, minus: Any) -> Any:
+    """Of sixteen int16 at an address, the bits of their magnitudes from the ``first`` on that ``mask`` lets pass, times
+    ``plus`` where they are positive and ``minus`` where not; all of them int16."""
+    short = types.int16
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        place, *figures = arguments
+        first, mask, plus, minus = (alike(builder, figure, _SHORTS) for figure in figures)
+        codes, none = builder.load(_at(builder, place, _SHORTS), align=2), ir.Constant(_SHORTS, None)
+        positive = builder.icmp_signed(">", codes, none)
+        magnitude = builder.select(positive, codes, builder.sub(none, codes))
+        part = builder.and_(builder.lshr(magnitude, first), mask)
+        return builder.sext(builder.mul(part, builder.select(positive, plus, minus)), INTS)
+
+    return WHOLE(types.int64, short, short, short, short), emit
