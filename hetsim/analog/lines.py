@@ -16,6 +16,7 @@ LANES = LINE // 4  # lines of a strip: singles of a vector
 BLOCK = 4 * LANES  # lines that are read together
 MIDDLE = 1 << 15  # what is taken off the squares of 8-bit inputs, so that they fit 16 bits
 GROUP = 6  # rows whose bits select a partial sum
+_LOST = 10_000  # what rounding may add to a variance, its inverse
 DEPTH = 8  # groups whose tables of partial sums are kept together: 32 KiB
 
 Single = NDArray[np.float32]
@@ -102,19 +103,23 @@ class Layout:
         ``lsb``: signal of a code; ``gain``: output per unit of signal; cells are [C, L, rows, columns]. ``whole``
         signals are whole numbers but for rounding, and are added up as such if their sums fit. ``fixed``: variances are
         added up in units of a 65535th of those of all a line's rows at a tile, or of a 32767th when multiplied with
-        input levels. ``level``: the largest of these, 0 for pulses.
+        input levels; signals then are whole numbers of steps that are lost in their noise, where there are such.
+        ``level``: the largest of the levels, 0 for pulses.
         """
         inverse_lsb = self._columns((1 / lsb).astype(np.float32))
         adding, deviation, spreads = self._rows(signals), inverse_lsb, self._rows(variances)
         lift = np.zeros((*inverse_lsb.shape[:2], 0), np.int32)
         even = self.tiling.down == 1 or self.tiling.height % 2 == 0  # a pair of rows is of one tile
-        if fixed and spreads.shape[2] and (even and level**2 < 2 * MIDDLE if level else self.width % (2 * LANES) == 0):
-            spreads, unit = _fixed(spreads, np.int16 if level else np.uint16)
-            deviation = inverse_lsb * unit
-            if level:
-                lift = (spreads.sum(axis=2, dtype=np.int32) * MIDDLE).astype(np.int32)
         if whole:
             adding = _whole(adding, level if even else 0) if level else _whole(adding)
+        elif fixed and level and even and power is None and spreads.shape[2]:
+            adding, unit = _rounded(adding, spreads, level)
+            inverse_lsb = inverse_lsb * unit
+        if fixed and spreads.shape[2] and (even and level**2 < 2 * MIDDLE if level else self.width % (2 * LANES) == 0):
+            spreads, unit = _fixed(spreads, np.int16 if level else np.uint16)
+            deviation = deviation * unit
+            if level:
+                lift = (spreads.sum(axis=2, dtype=np.int32) * MIDDLE).astype(np.int32)
         if level:
             adding, spreads = _multiplied(adding), _multiplied(spreads)
         half = np.float32(0.5) + (np.zeros(gain.shape, np.float32) if offset is None else offset)
@@ -181,6 +186,22 @@ def _whole(signals: Single, level: int | None = None) -> NDArray[Any]:
     whole = aligned(signals.shape, np.int16)
     whole[...] = rounded
     return np.asarray(whole)
+
+
+def _rounded(signals: Single, variances: Single, level: int) -> tuple[NDArray[Any], Single | float]:
+    """Signals [.., rows, B] as int16 whose sums over rows, times a ``level``, fit 32 bits, and their unit [.., B], if
+    rounding adds less than a `_LOST`-th to the variance of each line; else as they are, and one."""
+    size, rows = np.abs(signals), signals.shape[-2]
+    short, long = np.iinfo(np.int16).max, np.iinfo(np.int32).max - rows * level  # each may round up
+    unit = np.maximum(size.max(axis=-2) / short, size.sum(axis=-2, dtype=np.float64) * level / long)
+    noise = variances.sum(axis=-2, dtype=np.float64)
+    if (rows * unit**2 / 12 > noise / _LOST).any():
+        return signals, 1.0
+    unit = np.where(unit > 0, unit, 1.0).astype(np.float32)
+    whole = aligned(signals.shape, np.int16)
+    for tile, given, own in zip(whole, signals, unit, strict=True):
+        tile[...] = np.rint(given / own[..., None, :])
+    return whole, unit
 
 
 def _fixed(variances: Single, dtype: Any) -> tuple[NDArray[Any], Single]:

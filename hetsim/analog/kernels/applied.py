@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import load_words, parts, write, write_shorts, write_words
+from hetsim.analog.kernels.memory import load_words, origin, parts, write, write_shorts, write_words
 from hetsim.analog.kernels.strips import as_single, spread_whole, total
 from hetsim.analog.lines import LANES, MIDDLE
 
@@ -62,10 +62,10 @@ def _rows(codes: int, others: int, count: int, step: Any, squared: bool, below: 
 def _row_of(codes: Any, row: int, left: int, width: int, narrow: Any) -> int:
     """Where the ``width`` codes of a row from ``left`` on are; fewer than 16 are copied to ``narrow`` int16 [16]."""
     if width >= LANES:
-        return codes.ctypes.data + row * codes.strides[0] + 2 * left
+        return origin(codes) + row * codes.strides[0] + 2 * left
     for p in range(width):
         narrow[p] = codes[row, left + p]
-    return narrow.ctypes.data
+    return origin(narrow)
 
 
 @compiled()
@@ -84,10 +84,10 @@ def apply(codes: Any, across: bool, corner: Any, size: Any, drive: Any, squared:
             part = _row_of(codes, top + a, left, width, narrow[0])
             if across and each > 1:
                 other = _row_of(codes, top + min(a + 1, height - 1), left, width, narrow[1])  # beyond, cells are none
-                to = values.ctypes.data + i * values.strides[0] + a // 2 * values.strides[1]
+                to = origin(values) + i * values.strides[0] + a // 2 * values.strides[1]
                 _rows(part, other, max(width, LANES), step, squared, below, to)
             else:
-                to = values.ctypes.data + i * values.strides[0] + a * values.strides[1]
+                to = origin(values) + i * values.strides[0] + a * values.strides[1]
                 _row(part, max(width, LANES), step, squared, below, values, to)
 
 
@@ -135,7 +135,7 @@ def _count_rows(codes: Any, first: Any, top: Any, serial: bool, squared: bool, s
     """Add what each row of ``codes`` applies to ``driven`` int64; ``safe`` sums of it fit 32 bits."""
     (height, width), rest = codes.shape, np.zeros(LANES, np.int16)
     for k in range(height):
-        row, whole = codes.ctypes.data + k * codes.strides[0], width // LANES
+        row, whole = origin(codes) + k * codes.strides[0], width // LANES
         for begin in range(0, whole, safe):
             found = spread_whole(_i32(0))
             for p in range(begin, min(begin + safe, whole)):
@@ -143,7 +143,7 @@ def _count_rows(codes: Any, first: Any, top: Any, serial: bool, squared: bool, s
             driven[k] += total(found)
         for p in range(whole * LANES, width):
             rest[p - whole * LANES] = codes[k, p]
-        driven[k] += total(_driven(rest.ctypes.data, first, top, serial, squared))
+        driven[k] += total(_driven(origin(rest), first, top, serial, squared))
 
 
 @compiled()
@@ -155,7 +155,7 @@ def _count_columns(codes: Any, first: Any, top: Any, serial: bool, squared: bool
         for k in range(0, width, LANES):
             place = _row_of(codes, m, k, min(LANES, width - k), rest)
             found = load_words(gathered, k) + _driven(place, first, top, serial, squared)
-            write_words(found, gathered.ctypes.data + 4 * k)
+            write_words(found, origin(gathered) + 4 * k)
         if m == height - 1 or (m + 1) % safe == 0:
             for k in range(width):
                 driven[k] += gathered[k]

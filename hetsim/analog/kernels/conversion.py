@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import add_scaled, every, read, scaled, write
+from hetsim.analog.kernels.memory import add_scaled, every, origin, read, scaled, write
 from hetsim.analog.kernels.noise import derived, pair
 from hetsim.analog.kernels.strips import counted, floor, least, magnitude, most, root, spread, spread_whole
 from hetsim.analog.lines import LANES
@@ -27,14 +27,14 @@ def tile_of(lines: Any, r: int, block: int) -> Any:
 @compiled()
 def _figures(array: Any, r: int, block: int) -> int:
     width = array.shape[2]
-    return array.ctypes.data + (r * array.shape[1] + block) * width * array.itemsize if width > 0 else 0
+    return origin(array) + (r * array.shape[1] + block) * width * array.itemsize if width > 0 else 0
 
 
 @compiled()
 def coding_of(drive: Any) -> Any:
     """What `convert` wants of a read's passes: the address of their codes' weights, their number, the lowest and the
     highest code, and whether a sum of all passes may be no float32."""
-    return drive.weights.ctypes.data, len(drive.weights), drive.limits[0], drive.limits[1], drive.long
+    return origin(drive.weights), len(drive.weights), drive.limits[0], drive.limits[1], drive.long
 
 
 @inlined()
@@ -89,7 +89,7 @@ def fold(lines: Any, shares: Any, scale: Any, out: Any) -> None:
     The first of ``shares`` is 1. What is added up stays in ``lines``.
     """
     apart, count = lines.shape[1] // shares.shape[0], out.shape[1]
-    start, to = lines.ctypes.data, out.ctypes.data
+    start, to = origin(lines), origin(out)
     for m in range(len(scale)):
         for k in range(1, shares.shape[0]):
             for j in range(apart):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.kernels.memory import every, load, store
+from hetsim.analog.kernels.memory import every, load, origin, store
 from hetsim.analog.kernels.noise import derived, pair
 from hetsim.analog.kernels.strips import bits_of, from_bits, most, root, spread, spread_whole
 from hetsim.analog.lines import LANES
@@ -23,7 +23,7 @@ def draw_cells(lines: Any, blocks: Any, key: Any, vector: int, signals: Any) -> 
     Each cell is off by its sigma times a standard normal and, up or down alike, by its telegraph amplitude, but shows
     no less than nothing. ``key`` uint64 and the index of the ``vector`` decide; only the ``blocks`` [n, 3] are drawn.
     """
-    seed, none, signs = derived(key, vector), spread(_f32(0.0)), lines.signs.ctypes.data
+    seed, none, signs = derived(key, vector), spread(_f32(0.0)), origin(lines.signs)
     for r in range(lines.cells.shape[0]):
         for n in range(blocks.shape[0]):
             block = blocks[n, 0]

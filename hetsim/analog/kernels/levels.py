@@ -9,7 +9,7 @@ import numpy as np
 from hetsim.analog.kernels.applied import apply
 from hetsim.analog.kernels.compiled import compiled, inlined
 from hetsim.analog.kernels.conversion import coding_of, convert, fold, tile_of
-from hetsim.analog.kernels.memory import load, weighted
+from hetsim.analog.kernels.memory import load, origin, weighted
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import PANEL, WIDE, multiply_block, multiply_strip
 from hetsim.analog.kernels.strips import spread_whole, total
@@ -55,7 +55,7 @@ def _convert_panel(
     the squares of the signals weighted by the power that they save.
     """
     clipped, saved, width = spread_whole(_i32(0)), 0.0, sums.shape[2]
-    start, noise = sums.ctypes.data, spreads.ctypes.data if spreads.shape[0] > 0 else 0
+    start, noise = origin(sums), origin(spreads) if spreads.shape[0] > 0 else 0
     for v in range(vectors):
         for line in range(0, width, LANES):
             at, row = v * width + line, PANEL * width
@@ -88,7 +88,7 @@ def _read_panel(
                     _lift(spreads[i], lines.lift[r, block])
         clips, square = _convert_panel(
             sums, spreads, drive.passes, coding, tile_of(lines, r, block), seeds,
-            (r * lines.signals.shape[1] + block) * strips, first, vectors, output.ctypes.data,
+            (r * lines.signals.shape[1] + block) * strips, first, vectors, origin(output),
         )  # fmt: skip
         clipped, saved = clipped + clips, saved + square
     return clipped, saved

@@ -8,15 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from hetsim.analog.kernels.compiled import inlined
 from hetsim.analog.kernels.strips import FLOATS, INT, INTS, LOOSE, SINGLE, WHOLE, alike
 from hetsim.analog.lines import LANES, LINE
 
 _DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
 _SHORTS = ir.VectorType(ir.IntType(16), LANES)
+
+
+@inlined()
+def origin(array: Any) -> Any:
+    """Where an array begins: an address is unsigned, and Numba adds such numbers to signed ones as floats."""
+    return np.int64(array.ctypes.data)
 
 
 def address(context: Any, builder: Any, kind: Any, array: Any, at: Any, as_type: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from hetsim.analog.kernels.codes import pack
 from hetsim.analog.kernels.compiled import compiled
 from hetsim.analog.kernels.conversion import coding_of, convert, fold, tile_of
-from hetsim.analog.kernels.memory import add_lines, load, store, weighted
+from hetsim.analog.kernels.memory import add_lines, load, origin, store, weighted
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import SLOTS, add_rows
 from hetsim.analog.kernels.strips import spread, spread_whole, total
@@ -95,11 +95,11 @@ def _convert_all(
     """Conversions of all vectors at a tile and the lines from ``line`` on, the first of which is of a ``strip``; their
     variances are those of ``spreads`` from lane ``half`` on."""
     apart, size = order
-    clipped, saved, width, out = spread_whole(_i32(0)), 0.0, output.shape[1], output.ctypes.data
+    clipped, saved, width, out = spread_whole(_i32(0)), 0.0, output.shape[1], origin(output)
     passes, lanes, wide = drive.passes, sums.shape[1], spreads.shape[1]
     coding = coding_of(drive)
     joint, size_of = False, (sums.itemsize, spreads.itemsize)
-    start, noise = sums.ctypes.data, spreads.ctypes.data if spreads.shape[0] > 0 else 0
+    start, noise = origin(sums), origin(spreads) if spreads.shape[0] > 0 else 0
     for i in range(passes.shape[0]):
         joint |= passes[i].end - passes[i].begin > 1 or passes[i].apart != 0
     for first in range(0, len(seeds), apart):
