@@ -82,6 +82,7 @@ class Crossbar:
         self.correction = np.ones((self.tiling.down, self.tiling.across))
         self.reads, self.reads_across = np.zeros(self.tiling.rows), np.zeros(self.tiling.columns)
         self._full_scale: dict[str, NDArray[np.float64]] = {}
+        self._each: dict[tuple[bool, bool], int] = {}  # conversions of a product
         self._last: _Kept | None = None
 
     @classmethod
@@ -193,7 +194,9 @@ class Crossbar:
 
     def conversions(self, vectors: int, signed: bool, transposed: bool = False) -> int:
         """Conversions that the products of so many vectors take."""
-        return vectors * self.sheet.conversions(self.tiling, signed, transposed)
+        if (signed, transposed) not in self._each:
+            self._each[signed, transposed] = self.sheet.conversions(self.tiling, signed, transposed)
+        return vectors * self._each[signed, transposed]
 
     def _checked(self, x: ArrayLike | Windows, transposed: bool) -> Rows | Windows:
         inputs: Any = x if isinstance(x, Windows) else np.asarray(x, dtype=np.float32)

@@ -234,8 +234,8 @@ def scratch(*wanted: tuple[tuple[int, ...], Any]) -> list[NDArray[Any]]:
     """Arrays of shapes and types, each starting on a cache line, side by side in one piece of memory."""
     sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in wanted]
     raw = np.empty(sum(sizes) + LINE * len(sizes), np.uint8)
-    found, at = [], -raw.__array_interface__["data"][0] % LINE
+    found, at = list[NDArray[Any]](), -raw.__array_interface__["data"][0] % LINE
     for (shape, dtype), size in zip(wanted, sizes, strict=True):
-        found.append(raw[at : at + size].view(dtype).reshape(shape))
+        found.append(np.ndarray(shape, dtype, raw, at))
         at += -(-size // LINE) * LINE
     return found

@@ -21,7 +21,7 @@ from hetsim.keys import key as derive
 T = TypeVar("T")
 R = TypeVar("R")
 
-_SLOTS = 1 << 12  # bit planes of all vectors whose sums are kept together
+_SLOTS = 1 << 11  # bit planes of all vectors whose sums are kept together
 _BYTES = 1 << 22  # memory for the places of their partial sums, and for the codes of a piece
 _VALUES = 1 << 17  # numbers that are multiplied while they are in the cache
 _BLOCKS = 4  # blocks of columns of a piece when there are too few vectors to share out
