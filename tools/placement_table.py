@@ -138,9 +138,9 @@ def precision() -> Iterator[str]:
 
 
 def floor(name: str) -> Mapping[str, dict[str, Any]]:
-    """MNIST at 50 requests a second: what the three policies of the scenario's sweep come to."""
+    """MNIST at 50 requests a second: what the policies of the scenario's sweep come to."""
     points = hetsim.load(f"floor/mnist_{name}").points()
-    titles = ("`heft` for energy", "digital parts alone", "`precision`")
+    titles = ("`heft` for energy", "digital parts alone", "`precision`", "`precision`, static power too")
     return {title: hetsim.simulate(point).document for title, (_, point) in zip(titles, points, strict=True)}
 
 

@@ -114,8 +114,7 @@ class Dispatcher:
             raise nonsense(self._scheduler, self._outlook, job, decision)
         recipe = self._outlook.accept(job, i, offer, end)
         if self._late:
-            for name in recipe.holds:
-                self._outlook.given[name] = self._outlook.given.get(name, 0) + 1
+            self._outlook.give(recipe.holds)
         if ordered:
             job.ordered[i], job.starts[i] = True, start
             for hold in recipe.places or self._queues.places(recipe):
@@ -270,8 +269,7 @@ class Dispatcher:
             self.stores.leave(job, i)
         self._queues.release(recipe.places, now)
         if self._late:
-            for name in recipe.holds:
-                self._outlook.given[name] -= 1
+            self._outlook.give(recipe.holds, -1)
             consumers, producers = job.graph.consumers[i], job.graph.producers
             self._open(job, [c for c in consumers if all(job.status[p] == DONE for p in producers[c])])
         job.left -= 1

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from hetsim.engine.job import Job
 from hetsim.engine.lanes import Roads
 from hetsim.engine.memo import Memo
+from hetsim.engine.menus import Menus
 from hetsim.engine.recipe import Recipe
 from hetsim.engine.transit import Transit
 from hetsim.errors import InputError
 from hetsim.hardware.component import Residency
-from hetsim.schedulers.scheduler import FOREVER, Offer
+from hetsim.schedulers.scheduler import Offer
 from hetsim.system import System
 from hetsim.units import ticks
 from hetsim.workload import Op, Tensor
 
-Menu = tuple[int, ...]  # components by number
 Input = tuple[str, int, int]  # where it is, from when on, and its bytes
-WIDE = 16  # components
+Frees = Callable[[Mapping[str, int]], Sequence[int]]  # picks those of each option out of when all resources are free
+_NONE: frozenset[int] = frozenset()
 
 
 class Outlook:
@@ -43,19 +44,18 @@ class Outlook:
         self._recipes: dict[str, dict[Op, Recipe]] = {name: {} for name in system.components}
         self._older: dict[tuple[Op, str, Residency], Recipe] = {}
         self._transit = Transit(system)
-        self._pairs: dict[tuple[Menu, Menu], list[tuple[int, int]]] = {}
-        self._tables: dict[Menu, Menu] = {}
-        self._menus: Memo[Op, Menu] = Memo(self._menu)
+        self._menus = Menus(options, self.index)
         self._own: Memo[Op, list[float]] = Memo(self._joules)
-        self._leading: Memo[Op, Memo[str, list[int]]] = Memo(
-            lambda op: Memo(lambda source: [self._transit.routes[source][c] for c in self._menus[op]])
+        self._quotes: Memo[Op, tuple[list[int], list[tuple[str, ...]], Frees | None]] = Memo(self._quote)
+        self._orders: Memo[Op, list[int]] = Memo(
+            lambda op: sorted(range(len(self._menus[op])), key=self._quotes[op][0].__getitem__)
         )
-        self._quotes: Memo[Op, tuple[list[int], list[tuple[str, ...]], list[str]]] = Memo(self._quote)
         self._free: dict[str, int] = {}  # resources with one place
         self._homes: dict[tuple[str, int], tuple[str, str]] = {}  # trained tensor -> component, and the op that said so
         self._places: dict[str, list[int]] = {}  # the others: a heap of ends
         self._pending: dict[str, int] = {}
-        self.given: dict[str, int] = {}  # resource -> ops placed there that have not ended, kept for late policies
+        self._given: dict[str, int] = {}  # resource -> ops placed there that have not ended, kept for late policies
+        self._full: set[str] = set()  # resources to which no more could be given
 
     # --- what a scheduler asks ---
 
@@ -65,29 +65,45 @@ class Outlook:
     def durations(self, job: Job, op: int) -> Sequence[int]:
         return self._quotes[job.graph.ops[op]][0]
 
+    def shortest(self, job: Job, op: int) -> Sequence[int]:
+        return self._orders[job.graph.ops[op]]
+
     def holds(self, job: Job, op: int) -> Sequence[tuple[str, ...]]:
         return self._quotes[job.graph.ops[op]][1]
 
     def arrivals(self, job: Job, op: int) -> list[int]:
+        """Most components are reached from most sources in the same time: only the others are looked at one by one."""
         menu, transit = self._menus[job.graph.ops[op]], self._transit
         first = self.now if self.now > job.ready[op] else job.ready[op]
-        if len(menu) >= WIDE:
-            return self._spread(self._inputs(job, op), menu, first)
-        latest, ways = [first] * len(menu), self._leading[job.graph.ops[op]]
+        common, special, ways = first, _NONE, []
         for source, at, size in self._inputs(job, op):
             times = transit.times[size]
-            latest = [x if x > (y := at + times[k]) else y for x, k in zip(latest, ways[source], strict=True)]
-        return latest
+            kind, others = transit.usual[source]
+            special |= others
+            ways.append((at, times, transit.routes[source]))
+            at += times[kind]
+            if at > common:
+                common = at
+        found, turns = [common] * len(menu), menu.turns
+        for c in special:
+            if c in turns:
+                latest = first
+                for at, times, routes in ways:
+                    at += times[routes[c]]
+                    if at > latest:
+                        latest = at
+                found[turns[c]] = latest
+        return found
 
     def starts(self, job: Job, op: int, arrivals: Sequence[int] | None = None) -> list[int]:
-        free, arrivals = self._free, self.arrivals(job, op) if arrivals is None else arrivals
-        _, holds, single = self._quotes[job.graph.ops[op]]
-        if single:  # an entry for each option
-            return [at if at > (f := free[name]) else f for at, name in zip(arrivals, single, strict=True)]
+        arrivals = self.arrivals(job, op) if arrivals is None else arrivals
+        _, holds, frees = self._quotes[job.graph.ops[op]]
+        if frees is not None:
+            return [at if at > free else free for at, free in zip(arrivals, frees(self._free), strict=True)]
         return [max(at, *[self.free(name) for name in names]) for at, names in zip(arrivals, holds, strict=True)]
 
     def moves(self, job: Job, producer: int, consumer: int, source: str) -> Sequence[int]:
-        routes, total = self._transit.routes[source], [0] * len(menu := self._menus[job.graph.ops[consumer]])
+        routes, total = self._transit.routes[source], [0] * len(menu := self._menus[job.graph.ops[consumer]].numbers)
         sizes = self.offer(job, producer, source).plan.output_bytes
         for p, k, _ in job.graph.edges[consumer]:
             if p == producer:
@@ -96,7 +112,7 @@ class Outlook:
         return total
 
     def mean_move(self, job: Job, producer: int, consumer: int) -> float:
-        ways = self._ways(self._menus[job.graph.ops[producer]], self._menus[job.graph.ops[consumer]])
+        ways = self._transit.ways(self._menus[job.graph.ops[producer]], self._menus[job.graph.ops[consumer]])
         sizes = [t.nbytes for p, _, t in job.graph.edges[consumer] if p == producer]
         moves = [self._transit.times[size] for size in sizes]
         total = sum([count * times[kind] for times in moves for kind, count in ways])
@@ -120,15 +136,21 @@ class Outlook:
 
     def energies(self, job: Job, op: int) -> list[float]:
         menu, transit = self._menus[job.graph.ops[op]], self._transit
-        own, inputs = self._own[job.graph.ops[op]], self._inputs(job, op)
-        common, special = 0.0, set[int]()
-        for source, _, size in inputs:  # most components are reached from most sources in the same way
+        own, common, special, ways = self._own[job.graph.ops[op]], 0.0, _NONE, []
+        for source, _, size in self._inputs(job, op):  # most components are reached from most sources in the same way
             kind, others = transit.usual[source]
-            common += transit.joules[size][kind]
+            joules = transit.joules[size]
+            common += joules[kind]
             special |= others
+            ways.append((joules, transit.routes[source]))
         total = [x + common for x in own]
-        for k in [k for k, c in enumerate(menu) if c in special]:
-            total[k] = own[k] + sum([transit.joules[size][transit.routes[s][menu[k]]] for s, _, size in inputs])
+        turns = menu.turns
+        for c in special:
+            if c in turns:
+                moved = 0.0
+                for joules, routes in ways:
+                    moved += joules[routes[c]]
+                total[turns[c]] = own[turns[c]] + moved
         return total
 
     def free(self, hold: str) -> int:
@@ -142,7 +164,7 @@ class Outlook:
         return self._capacities.get(hold, 1)
 
     def idle(self, holds: Sequence[str]) -> bool:
-        return all([self.given.get(hold, 0) < self.capacity(hold) for hold in holds])
+        return self._full.isdisjoint(holds)
 
     # --- what the engine asks and tells ---
 
@@ -176,6 +198,7 @@ class Outlook:
         if recipe.plan.after is not None:
             self.planned[component] = self.intern(recipe.plan.after)
             self._quotes.clear()
+            self._orders.clear()
             self._own.clear()
         job.placed[op], job.recipes[op], job.ends[op] = component, recipe, end
         pending = self._pending
@@ -200,6 +223,15 @@ class Outlook:
                 if left <= 0:
                     self._free[hold] = end
 
+    def give(self, holds: Sequence[str], count: int = 1) -> None:
+        """An op has been placed on resources, or (-1) has ended there."""
+        for hold in holds:
+            given = self._given[hold] = self._given.get(hold, 0) + count
+            if given < self.capacity(hold):
+                self._full.discard(hold)
+            else:
+                self._full.add(hold)
+
     def intern(self, residency: Residency) -> Residency:
         """The one object that stands for all equal residencies, so that memos may compare by identity."""
         return self._interned.setdefault(residency, residency)
@@ -214,8 +246,8 @@ class Outlook:
                 "pin all ops that use it to one component",
             )
 
-    def _quote(self, op: Op) -> tuple[list[int], list[tuple[str, ...]], list[str]]:
-        """Durations and holds of the op on each of its options; and the holds by name if each is one, for one op."""
+    def _quote(self, op: Op) -> tuple[list[int], list[tuple[str, ...]], Frees | None]:
+        """Durations and holds of the op on each of its options; and when they are free, if each is one, for one op."""
         durations, holds = [], []
         for name in self._options[op]:
             residency = self.planned[name]
@@ -230,7 +262,10 @@ class Outlook:
         single = [names[0] for names in holds if len(names) == 1 and names[0] not in self._capacities]
         for name in single:
             self._free.setdefault(name, 0)
-        return durations, holds, single if len(single) == len(holds) else []
+        if len(single) < len(holds):
+            return durations, holds, None
+        # one name alone would be picked as no sequence
+        return durations, holds, itemgetter(*single) if len(single) > 1 else lambda free: [free[single[0]]]
 
     def _joules(self, op: Op) -> list[float]:
         """Energy of the op on each of its options."""
@@ -258,31 +293,3 @@ class Outlook:
             if at > latest:
                 latest = at
         return latest
-
-    def _spread(self, inputs: Sequence[Input], menu: Menu, first: int) -> list[int]:
-        """`arrivals` at many components: most are reached from most sources in the same time."""
-        usual, times = self._transit.usual, self._transit.times
-        common, special = first, set[int]()
-        for source, at, size in inputs:
-            kind, others = usual[source]
-            common = max(common, at + times[size][kind])
-            special |= others
-        found = [common] * len(menu)
-        for k in [k for k, c in enumerate(menu) if c in special]:
-            found[k] = self._latest(inputs, menu[k], first)
-        return found
-
-    def _menu(self, op: Op) -> Menu:
-        """The numbers of the components that may run the op; equal menus are one object."""
-        numbers = tuple([self.index[name] for name in self._options[op]])
-        return self._tables.setdefault(numbers, numbers)
-
-    def _ways(self, sources: Menu, targets: Menu) -> list[tuple[int, int]]:
-        """Kinds of route between two different components, and how many pairs each of them joins."""
-        found = self._pairs.get((sources, targets))
-        if found is None:
-            names, routes = self.components, self._transit.routes
-            kinds = Counter(routes[names[a]][b] for a in sources for b in targets if a != b)
-            found = [(kind, count) for kind, count in kinds.items() if self._transit.times[0][kind] < FOREVER]
-            self._pairs[sources, targets] = found
-        return found

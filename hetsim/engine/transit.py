@@ -7,6 +7,7 @@ from typing import Any
 
 from hetsim.engine.lanes import alone, timings
 from hetsim.engine.memo import Memo
+from hetsim.engine.menus import Menu
 from hetsim.hardware.link import Link
 from hetsim.schedulers.scheduler import FOREVER
 from hetsim.system import System
@@ -28,10 +29,21 @@ class Transit:
         self._examples: list[tuple[tuple[Link[Any], int], ...] | None] = []
         self._laws = {name: _law(link) for name, link in system.links.items()}
         self._components = list(system.components)
+        self._ways: dict[tuple[Menu, Menu], list[tuple[int, int]]] = {}
         self.routes: Memo[str, Memo[int, int]] = Memo(self._row)
         self.usual: Memo[str, tuple[int, frozenset[int]]] = Memo(self._usual)
         self.times: Memo[int, Memo[int, int]] = Memo(lambda size: Memo(lambda kind: self._ticks(kind, size)))
         self.joules: Memo[int, Memo[int, float]] = Memo(lambda size: Memo(lambda kind: self._joules(kind, size)))
+
+    def ways(self, sources: Menu, targets: Menu) -> list[tuple[int, int]]:
+        """Kinds of route between two different components, and how many pairs each of them joins."""
+        found = self._ways.get((sources, targets))
+        if found is None:
+            rows = [(a, self.routes[self._components[a]]) for a in sources.numbers]
+            kinds = Counter(routes[b] for a, routes in rows for b in targets.numbers if a != b)
+            found = [(kind, count) for kind, count in kinds.items() if self.times[0][kind] < FOREVER]
+            self._ways[sources, targets] = found
+        return found
 
     def _row(self, source: str) -> Memo[int, int]:
         return Memo(lambda target: self._kind(source, self._components[target]))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hetsim.schedulers.insertion import InsertionScheduler
 from hetsim.schedulers.ranking import critical_path, downward, upward
 from hetsim.schedulers.scheduler import Job, TimeSheet, View, register
+from hetsim.schedulers.slots import Slots
 from hetsim.workload import Graph
 
 
@@ -30,12 +31,13 @@ class Cpop(InsertionScheduler[TimeSheet]):
         self._paths[job.graph] = set(path), _fastest(job, path, view)
         return ranks
 
-    def choose(self, job: Job, op: int, starts: Sequence[int], ends: Sequence[int], view: View) -> int:
+    def choose(self, job: Job, op: int, slots: Slots, view: View) -> tuple[int, int]:
         path, component = self._paths[job.graph]
         options = view.options(job, op)
         if op in path and component in options:
-            return options.index(component)
-        return super().choose(job, op, starts, ends, view)
+            k = options.index(component)
+            return k, slots.end(k)
+        return super().choose(job, op, slots, view)
 
 
 def _fastest(job: Job, path: Sequence[int], view: View) -> str:

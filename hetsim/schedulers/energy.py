@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,7 +10,8 @@ from pydantic import Field
 
 from hetsim.schedulers.insertion import InsertionScheduler
 from hetsim.schedulers.ranking import mean_durations, upward
-from hetsim.schedulers.scheduler import FOREVER, Job, SchedulerSheet, View, cheapest, register
+from hetsim.schedulers.scheduler import FOREVER, Job, SchedulerSheet, View, register
+from hetsim.schedulers.slots import Slots
 from hetsim.units import Time, ticks
 from hetsim.workload import Graph
 
@@ -42,12 +44,15 @@ class Energy(InsertionScheduler[EnergySheet]):
         self._rests[job.graph] = [rank - duration for rank, duration in zip(ranks, own, strict=True)]
         return ranks
 
-    def choose(self, job: Job, op: int, starts: Sequence[int], ends: Sequence[int], view: View) -> int:
+    def choose(self, job: Job, op: int, slots: Slots, view: View) -> tuple[int, int]:
         due = job.deadline if self.sheet.deadline is None else view.now + ticks(self.sheet.deadline)
         latest = FOREVER - 1.0 if due >= FOREVER else due - self._rests[job.graph][op]
-        timely = [k for k, end in enumerate(ends) if end <= latest]
-        if not timely:
-            return cheapest(job, op, ends, view)
         joules = view.energies(job, op)
-        least = min([joules[k] for k in timely])
-        return min([k for k in timely if joules[k] == least], key=ends.__getitem__)
+        left = sorted(slots.shortest, key=joules.__getitem__)
+        while left:
+            equals = bisect_right(left, joules[left[0]], key=joules.__getitem__)
+            k, end = slots.soonest(left[:equals])
+            if end <= latest:
+                return k, end
+            left = left[equals:]
+        return slots.soonest()

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from hetsim.schedulers.ranking import by_priority
 from hetsim.schedulers.scheduler import FOREVER, Decision, Job, Scheduler, SchedulerSheet, View, cheapest
+from hetsim.schedulers.slots import Slots
 from hetsim.schedulers.timeline import Timeline
 from hetsim.workload import Graph
 
@@ -30,9 +31,13 @@ class InsertionScheduler(Scheduler[T]):
     def priorities(self, job: Job, view: View) -> Sequence[float]:
         """The priority of each op, highest first."""
 
-    def choose(self, job: Job, op: int, starts: Sequence[int], ends: Sequence[int], view: View) -> int:
-        """Which of its options the op goes to, of the starts and ends that it can have on them."""
-        return cheapest(job, op, ends, view, self.sheet.objective)
+    def choose(self, job: Job, op: int, slots: Slots, view: View) -> tuple[int, int]:
+        """Which of its options the op goes to, and when it ends there."""
+        if self.sheet.objective == "makespan":
+            return slots.soonest()
+        ends = slots.ends()
+        k = cheapest(job, op, ends, view, self.sheet.objective)
+        return k, ends[k]
 
     def order(self, job: Job, view: View) -> Sequence[int]:
         """The ops in order of priority, each after its producers."""
@@ -47,15 +52,13 @@ class InsertionScheduler(Scheduler[T]):
         for op in self.order(job, view):
             options = view.options(job, op)
             if len(options) == 1:
-                offer, ready = view.offer(job, op, options[0]), view.arrival(job, op, options[0])
-                start = timeline.earliest(offer.holds, ready, offer.duration)
-                end = start + offer.duration
+                offer = view.offer(job, op, options[0])
+                end = timeline.earliest(offer.holds, view.arrival(job, op, options[0]), offer.duration) + offer.duration
             else:
-                holds, durations = view.holds(job, op), view.durations(job, op)
-                starts = timeline.starts(holds, view.arrivals(job, op), durations)
-                ends = [start + duration for start, duration in zip(starts, durations, strict=True)]
-                k = self.choose(job, op, starts, ends, view)
-                offer, start, end = view.offer(job, op, options[k]), starts[k], ends[k]
+                slots = Slots(timeline, job, op, view.arrivals(job, op), view)
+                k, end = self.choose(job, op, slots, view)
+                offer = view.offer(job, op, options[k])
+            start = end - offer.duration
             reachable = end < FOREVER  # else there is no way to it: the engine says so
             if reachable:
                 timeline.take(offer.holds, start, end)
@@ -77,9 +80,6 @@ def sketch(job: Job, ops: Iterable[int], placed: dict[int, tuple[str, int]], tim
                 source, end = placed[p]
                 moves = view.moves(job, p, op, source)
                 ready = [max(at, end + move) for at, move in zip(ready, moves, strict=True)]
-        holds, durations = view.holds(job, op), view.durations(job, op)
-        starts = timeline.starts(holds, ready, durations)
-        ends = [start + duration for start, duration in zip(starts, durations, strict=True)]
-        k = ends.index(min(ends))
-        timeline.take(holds[k], starts[k], ends[k])
-        placed[op] = view.options(job, op)[k], ends[k]
+        k, end = Slots(timeline, job, op, ready, view).soonest()
+        timeline.take(view.holds(job, op)[k], end - view.durations(job, op)[k], end)
+        placed[op] = view.options(job, op)[k], end

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hetsim.schedulers.insertion import InsertionScheduler, sketch
 from hetsim.schedulers.ranking import upward
 from hetsim.schedulers.scheduler import Job, TimeSheet, View, register
+from hetsim.schedulers.slots import Slots
 from hetsim.workload import Graph
 
 
@@ -29,12 +30,13 @@ class Lookahead(InsertionScheduler[TimeSheet]):
         self._children[job.graph] = [sorted(each, key=lambda j: (-ranks[j], j)) for each in job.graph.consumers]
         return ranks
 
-    def choose(self, job: Job, op: int, starts: Sequence[int], ends: Sequence[int], view: View) -> int:
-        options, holds = view.options(job, op), view.holds(job, op)
-        lasts = []
+    def choose(self, job: Job, op: int, slots: Slots, view: View) -> tuple[int, int]:
+        options, holds, durations = view.options(job, op), view.holds(job, op), view.durations(job, op)
+        ends, lasts = slots.ends(), []
         for k, end in enumerate(ends):
             timeline, placed = self.timeline.fork(), {op: (options[k], end)}
-            timeline.take(holds[k], starts[k], end)
+            timeline.take(holds[k], end - durations[k], end)
             sketch(job, self._children[job.graph][op], placed, timeline, view)
             lasts.append((max(end for _, end in placed.values()), end))
-        return lasts.index(min(lasts))
+        k = lasts.index(min(lasts))
+        return k, ends[k]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hetsim.schedulers.scheduler import Decision, Job, Scheduler, TimeSheet, View, estimate, register
+from hetsim.schedulers.scheduler import Decision, Job, Scheduler, TimeSheet, View, register
 
 
 @register
@@ -13,5 +13,6 @@ class Olb(Scheduler[TimeSheet]):
 
     def placeable(self, job: Job, op: int, view: View) -> Decision:
         starts = view.starts(job, op)
-        component = view.options(job, op)[starts.index(min(starts))]
-        return estimate(job, op, component, view)._replace(ordered=True)
+        k = starts.index(min(starts))
+        offer = view.offer(job, op, view.options(job, op)[k])
+        return Decision(op, offer, starts[k], starts[k] + offer.duration, True)

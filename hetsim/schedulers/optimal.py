@@ -11,6 +11,7 @@ from hetsim.schedulers.constraints import Problem, Solution, solve
 from hetsim.schedulers.insertion import InsertionScheduler, sketch
 from hetsim.schedulers.ranking import by_priority, upward
 from hetsim.schedulers.scheduler import Job, TimeSheet, View, register
+from hetsim.schedulers.slots import Slots
 from hetsim.units import TICK, Time
 
 MOST_PAIRS = 200_000  # of options over the edges of a graph: what a solver can still take in
@@ -51,8 +52,8 @@ class Optimal(InsertionScheduler[OptimalSheet]):
         """Worked out for each job anew: what runs already is different each time."""
         return by_priority(job.graph, self.priorities(job, view))
 
-    def choose(self, job: Job, op: int, starts: Sequence[int], ends: Sequence[int], view: View) -> int:
-        return self._options[op]
+    def choose(self, job: Job, op: int, slots: Slots, view: View) -> tuple[int, int]:
+        return self._options[op], slots.end(self._options[op])
 
     def report(self) -> Mapping[str, float]:
         """``proved``: every graph's schedule is the shortest; ``lower_bound_s`` of a single graph."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from hetsim.schedulers.insertion import InsertionScheduler
 from hetsim.schedulers.scheduler import Job, TimeSheet, View, register
+from hetsim.schedulers.slots import Slots
 from hetsim.workload import Graph
 
 if TYPE_CHECKING:
@@ -29,9 +31,11 @@ class Peft(InsertionScheduler[TimeSheet]):
         rows = self._tables[job.graph] = optimistic_costs(job, view)
         return [sum(row) / len(row) for row in rows]
 
-    def choose(self, job: Job, op: int, starts: Sequence[int], ends: Sequence[int], view: View) -> int:
-        costs = [end + rest for end, rest in zip(ends, self._tables[job.graph][op], strict=True)]
-        return costs.index(min(costs))
+    def choose(self, job: Job, op: int, slots: Slots, view: View) -> tuple[int, int]:
+        ends = slots.ends()
+        costs = list(map(add, ends, self._tables[job.graph][op]))
+        k = costs.index(min(costs))
+        return k, ends[k]
 
 
 def optimistic_costs(job: Job, view: View) -> list[list[float]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from hetsim.errors import InputError
 from hetsim.schedulers.delegation import Delegation, DelegationSheet, named
@@ -27,13 +27,15 @@ class PrecisionSheet(DelegationSheet):
 
     ``calibration`` names the data on which errors and figures are measured (default: the scenario's own);
     ``margin`` is by how much more than is asked for the accuracy on them has to be, since they are a sample.
-    ``policy`` makes a placement to start from; another is that of the least energy for each op.
+    ``policy`` makes a placement to start from; another is that of the least energy for each op. The best is then
+    changed up to ``rounds`` times: each op in turn is tried on each other component, and the best of all is kept.
     """
 
     objective: AnyGoal = Goal(minimise="energy")  # type: ignore[assignment]  # of a whole run
     choices: Mapping[str, tuple[Any, ...]] = {}
     calibration: str | None = None
     margin: Ratio = Field(default=0.005, ge=0)
+    rounds: StrictInt = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,15 @@ class Precision(Delegation[PrecisionSheet]):
         for settings in self._settings(trials.components):
             changed = trials.changed({**data, **settings})
             for places in self._candidates(changed):
-                figures, _ = changed.of(Assigned(places), numbers=True)
-                self._tried.append(Alternative(settings, places, figures))
+                self._try(settings, places, changed)
         best = min(self._tried, key=self._score)
+        changed = trials.changed({**data, **best.settings})
+        for _ in range(self.sheet.rounds):
+            for places in [places for places in _neighbours(best.places, changed) if not self._known(best, places)]:
+                self._try(best.settings, places, changed)
+            before, best = best, min(self._tried, key=self._score)
+            if best is before:
+                break
         self._missed = self._score(best)[0] > 0
         self._tried = [replace(each, chosen=each is best) for each in self._tried]
         self.policy = Assigned(best.places)
@@ -88,6 +96,15 @@ class Precision(Delegation[PrecisionSheet]):
 
     def arrived(self, job: Job, view: View) -> Iterator[Decision]:
         yield from self.policy.arrived(job, view)
+
+    def _try(self, settings: Mapping[str, Any], places: Mapping[str, str], trials: Trials) -> None:
+        """Simulate a placement, in trials with the settings."""
+        figures, _ = trials.of(Assigned(places), numbers=True)
+        self._tried.append(Alternative(settings, places, figures))
+
+    def _known(self, best: Alternative, places: Mapping[str, str]) -> bool:
+        """Whether a placement has been simulated with the settings of the best one."""
+        return any(each.settings == best.settings and each.places == places for each in self._tried)
 
     def _candidates(self, trials: Trials) -> Sequence[Mapping[str, str]]:
         """Placements between those of the policies and those of the least errors, each once."""
@@ -156,3 +173,10 @@ def _chain(first: Mapping[str, str], samples: Mapping[tuple[str, str], Sample]) 
                 break
         else:
             return
+
+
+def _neighbours(places: Mapping[str, str], trials: Trials) -> Iterator[Mapping[str, str]]:
+    """The placements in which one op is elsewhere."""
+    for graph in trials.graphs:
+        for i, op in enumerate(graph.ops):
+            yield from ({**places, op.name: name} for name in trials.options(graph, i) if name != places.get(op.name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
+from operator import add
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Tag
@@ -19,12 +20,9 @@ if TYPE_CHECKING:
 
 FOREVER = 1 << 62  # ticks: when what never happens is expected
 
-
 Aim = Literal["makespan", "energy", "energy_delay", "lifetime"]
 Mix = Annotated[Mapping[Aim, Annotated[float, Field(gt=0)]], Field(min_length=1)]
-Objective = Annotated[
-    Annotated[Aim, Tag("word")] | Annotated[Mix, Tag("mapping")], Discriminator(word_or_mapping)
-]
+Objective = Annotated[Annotated[Aim, Tag("word")] | Annotated[Mix, Tag("mapping")], Discriminator(word_or_mapping)]
 Copies = Annotated[
     Annotated[Literal["none", "auto"], Tag("word")]
     | Annotated[Mapping[str, Annotated[StrictInt, Field(ge=1)]], Tag("mapping")],
@@ -119,6 +117,9 @@ class View(Protocol):
 
     def durations(self, job: Job, op: int) -> Sequence[int]:
         """Ticks that the op takes on each of its options, given all that has been placed."""
+
+    def shortest(self, job: Job, op: int) -> Sequence[int]:
+        """The numbers of the op's options in order of durations, equals in the order of the scenario."""
 
     def holds(self, job: Job, op: int) -> Sequence[tuple[str, ...]]:
         """The resources that the op queues for on each of its options."""
@@ -254,8 +255,8 @@ def appended(job: Job, op: int, view: View, objective: str | Mapping[Aim, float]
     options = view.options(job, op)
     if len(options) == 1:
         return estimate(job, op, options[0], view)
-    starts, durations = view.starts(job, op), view.durations(job, op)
-    ends = [start + duration for start, duration in zip(starts, durations, strict=True)]
+    starts = view.starts(job, op)
+    ends = list(map(add, starts, view.durations(job, op)))
     k = cheapest(job, op, ends, view, objective)
     return Decision(op, view.offer(job, op, options[k]), starts[k], ends[k])
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from hetsim.schedulers.scheduler import Decision, Job, Scheduler, SchedulerSheet, View, appended, estimate, register
+from hetsim.workload import Graph
+
+Quotes = tuple[list[Sequence[int]], list[Sequence[tuple[str, ...]]]]
+
+
+class Load(NamedTuple):
+    """All ops of a graph on one component: their ticks together, and the resources that they queue for."""
+
+    ticks: int
+    holds: frozenset[str]
 
 
 @register
@@ -16,25 +27,32 @@ class Whole(Scheduler[SchedulerSheet]):
 
     kind = "whole"
 
-    def arrived(self, job: Job, view: View) -> Iterable[Decision]:
-        ops = range(len(job.graph.ops))
-        able = dict.fromkeys(view.options(job, 0) if ops else ())
-        for op in ops:
-            able = {name: None for name in view.options(job, op) if name in able}
-        if able:
-            best = min(able, key=self._ends(job, able, view).__getitem__)
-            yield from (estimate(job, op, best, view) for op in ops)
+    def __init__(self, sheet: SchedulerSheet, seed: int = 0) -> None:
+        super().__init__(sheet, seed)
+        self._loads: dict[Graph, tuple[Quotes, Mapping[str, Load]]] = {}
 
-    def _ends(self, job: Job, able: Iterable[str], view: View) -> dict[str, int]:
-        """When each component would be done with the graph, op after op."""
-        spent, queues = dict.fromkeys(able, 0), {name: set[str]() for name in able}
-        for op in range(len(job.graph.ops)):
-            bids = zip(view.options(job, op), view.durations(job, op), view.holds(job, op), strict=True)
-            for name, duration, holds in bids:
-                if name in spent:
-                    spent[name] += duration
-                    queues[name].update(holds)
-        return {name: max(map(view.free, queues[name]), default=view.now) + spent[name] for name in spent}
+    def arrived(self, job: Job, view: View) -> Iterable[Decision]:
+        loads = self._load(job, view)
+        if loads:
+            begins = {name: max(map(view.free, load.holds), default=view.now) for name, load in loads.items()}
+            best = min(loads, key=lambda name: begins[name] + loads[name].ticks)
+            yield from (estimate(job, op, best, view) for op in range(len(job.graph.ops)))
+
+    def _load(self, job: Job, view: View) -> Mapping[str, Load]:
+        """What the graph is to each component that runs all of it; anew when what an op takes has changed."""
+        ops = range(len(job.graph.ops))
+        quotes = [view.durations(job, op) for op in ops], [view.holds(job, op) for op in ops]
+        known = self._loads.get(job.graph)
+        if known is None or known[0] != quotes:
+            loads: dict[str, Load] = {name: Load(0, frozenset()) for name in (view.options(job, 0) if ops else ())}
+            for op, durations, holds in zip(ops, *quotes, strict=True):
+                loads = {
+                    name: Load(loads[name].ticks + duration, loads[name].holds.union(names))
+                    for name, duration, names in zip(view.options(job, op), durations, holds, strict=True)
+                    if name in loads
+                }
+            known = self._loads[job.graph] = quotes, loads
+        return known[1]
 
     def placeable(self, job: Job, op: int, view: View) -> Decision:
         return appended(job, op, view, self.sheet.objective)

@@ -49,6 +49,18 @@ def test_the_front_is_what_no_other_beats(chosen: hetsim.Result) -> None:
     assert {point["settings"]["system.components.imc.adc.bits"] for point in points} == {2, 4}
 
 
+def test_no_single_move_would_have_been_better() -> None:
+    block = BLOCK | {"rounds": 5, "objective": {"minimise": "energy", "subject_to": {"accuracy": ">= 0.95"}}}
+    points = hetsim.simulate(question(block)).document["alternatives"]
+    best = next(point for point in points if point["chosen"])
+    alike = [point for point in points if point["settings"] == best["settings"]]
+    near = [point for point in alike if len(point["places"].items() - best["places"].items()) == 1]
+    assert len(near) == len(best["places"])  # on two components each op has one other
+    assert all(point["energy"] >= best["energy"] or point["accuracy"] < 0.95 + 0.005 for point in near)
+    start = hetsim.simulate(question(block | {"rounds": 0})).document["alternatives"]
+    assert best["energy"] <= min(point["energy"] for point in start if point["accuracy"] >= 0.95 + 0.005)
+
+
 def test_the_result_asks_the_same_again(chosen: hetsim.Result) -> None:
     assert chosen.document["resolved"]["system"]["components"]["imc"]["adc"]["bits"] == 2  # as the question had it
     again = hetsim.simulate(hetsim.load(chosen.document["resolved"]))

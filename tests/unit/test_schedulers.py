@@ -18,6 +18,7 @@ from hetsim.errors import InputError
 from hetsim.hardware.component import Residency
 from hetsim.schedulers.ranking import by_priority
 from hetsim.schedulers.scheduler import FOREVER, TimeSheet, scheduler_kinds
+from hetsim.schedulers.slots import Slots
 from hetsim.schedulers.timeline import Gaps, Timeline
 from hetsim.units import quantity, ticks
 from hetsim.workload import Cost, Graph, Op, Tensor
@@ -317,6 +318,24 @@ def test_inputs_arrive_at_many_components_as_they_do_at_each() -> None:
             decision = run.scheduler.placeable(job, op, view)  # type: ignore[arg-type]
             view.accept(job, op, decision.offer, decision.end)  # type: ignore[arg-type]
     assert len(set(view.arrivals(job, shape.size - 1))) > 2
+
+
+@given(st.integers(0, 10_000))
+def test_the_soonest_slot_is_the_first_of_all_slots(seed: int) -> None:
+    """Small numbers, so that there are ties: between ends, and between durations."""
+    draw, parts = random.Random(seed), names(12)
+    costs = {part: f"{draw.randint(1, 4)} ps" for part in parts}
+    run = Run(hetsim.load(scenario({"a": {"cost": costs}}, 12, "heft")))
+    job, view = Job(0, 0, 0, Shape(run.workload.graphs()[0], 0), 0), run.outlook
+    planned = timeline()
+    for holds in view.holds(job, 0):
+        for start in draw.sample(range(0, 12, 3), draw.randint(0, 4)):
+            planned.take(holds, start, start + draw.randint(1, 3))
+    slots = Slots(planned, job, 0, [draw.randint(0, 5) for _ in parts], view)  # type: ignore[arg-type]
+    ends = slots.ends()
+    assert slots.soonest() == (ends.index(min(ends)), min(ends))
+    some = [k for k in slots.shortest if draw.random() < 0.5] or slots.shortest
+    assert slots.soonest(some) == min(((k, ends[k]) for k in some), key=lambda pair: (pair[1], pair[0]))
 
 
 @given(st.floats(0, 1e4), st.integers(0, 100))
