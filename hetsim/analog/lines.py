@@ -107,27 +107,14 @@ class Layout:
         ``level``: the largest of the levels, 0 for pulses.
         """
         inverse_lsb = self._columns((1 / lsb).astype(np.float32))
-        adding, deviation, spreads = self._rows(signals), inverse_lsb, self._rows(variances)
-        lift = np.zeros((*inverse_lsb.shape[:2], 0), np.int32)
-        even = self.tiling.down == 1 or self.tiling.height % 2 == 0  # a pair of rows is of one tile
-        if whole:
-            adding = _whole(adding, level if even else 0) if level else _whole(adding)
-        elif fixed and level and even and power is None and spreads.shape[2]:
-            adding, unit = _rounded(adding, spreads, level)
-            inverse_lsb = inverse_lsb * unit
-        if fixed and spreads.shape[2] and (even and level**2 < 2 * MIDDLE if level else self.width % (2 * LANES) == 0):
-            spreads, unit = _fixed(spreads, np.int16 if level else np.uint16)
-            deviation = deviation * unit
-            if level:
-                lift = (spreads.sum(axis=2, dtype=np.int32) * MIDDLE).astype(np.int32)
-        if level:
-            adding, spreads = _multiplied(adding), _multiplied(spreads)
+        rows = self._rows(signals), self._rows(variances)
+        adding, spreads, units, lift = self._held(*rows, whole, fixed, level, power is None)
         half = np.float32(0.5) + (np.zeros(gain.shape, np.float32) if offset is None else offset)
         return Lines(
             adding,
             spreads,
-            inverse_lsb,
-            deviation,
+            inverse_lsb * units[0],
+            inverse_lsb * units[1],
             self._columns(half),
             self._columns(bow, np.float32),
             self._columns(lsb * gain * self.first),
@@ -140,6 +127,29 @@ class Layout:
             self.shares,
             lift,
         )
+
+    def _held(
+        self, signals: Single, variances: Single, whole: bool, fixed: bool, level: int, rounded: bool
+    ) -> tuple[NDArray[Any], NDArray[Any], tuple[Single | np.float32, Single | np.float32], NDArray[np.int32]]:
+        """Figures of rows as they are added up, the units of signals and of the roots of variances, and the lift of the
+        latter; see `lines`. ``rounded``: whether signals may be in steps."""
+        units: list[Single | np.float32] = [np.float32(1.0), np.float32(1.0)]
+        adding: NDArray[Any] = signals
+        spreads: NDArray[Any] = variances
+        lift = np.zeros((self.tiling.down, self.count, 0), np.int32)
+        even = self.tiling.down == 1 or self.tiling.height % 2 == 0  # a pair of rows is of one tile
+        noisy = fixed and spreads.shape[2] > 0
+        if whole:
+            adding = _whole(adding, level if even else 0) if level else _whole(adding)
+        elif noisy and level and even and rounded:
+            adding, units[0] = _rounded(adding, spreads, level)
+        if noisy and (even and level**2 < 2 * MIDDLE if level else self.width % (2 * LANES) == 0):
+            spreads, units[1] = _fixed(spreads, np.int16 if level else np.uint16)
+            if level:
+                lift = (spreads.sum(axis=2, dtype=np.int32) * MIDDLE).astype(np.int32)
+        if level:
+            adding, spreads = _multiplied(adding), _multiplied(spreads)
+        return adding, spreads, (units[0], units[1]), lift
 
     def _columns(self, values: NDArray[Any] | None, dtype: Any = None) -> NDArray[Any]:
         """Figures of lines as [tiles down, blocks, B]; without lines for None."""
@@ -188,7 +198,7 @@ def _whole(signals: Single, level: int | None = None) -> NDArray[Any]:
     return np.asarray(whole)
 
 
-def _rounded(signals: Single, variances: Single, level: int) -> tuple[NDArray[Any], Single | float]:
+def _rounded(signals: Single, variances: Single, level: int) -> tuple[NDArray[Any], Single | np.float32]:
     """Signals [.., rows, B] as int16 whose sums over rows, times a ``level``, fit 32 bits, and their unit [.., B], if
     rounding adds less than a `_LOST`-th to the variance of each line; else as they are, and one."""
     size, rows = np.abs(signals), signals.shape[-2]
@@ -196,7 +206,7 @@ def _rounded(signals: Single, variances: Single, level: int) -> tuple[NDArray[An
     unit = np.maximum(size.max(axis=-2) / short, size.sum(axis=-2, dtype=np.float64) * level / long)
     noise = variances.sum(axis=-2, dtype=np.float64)
     if (rows * unit**2 / 12 > noise / _LOST).any():
-        return signals, 1.0
+        return signals, np.float32(1.0)
     unit = np.where(unit > 0, unit, 1.0).astype(np.float32)
     whole = aligned(signals.shape, np.int16)
     for tile, given, own in zip(whole, signals, unit, strict=True):

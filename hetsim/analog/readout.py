@@ -217,7 +217,8 @@ class Readers:
             each = 2 if rows_of.dtype == np.int16 else 1
             half, wide = -(-rows // each), LANES // each  # rows of values have room for a strip
             shape = (half, max(deep, LANES), each) if across else (deep, max(half, wide), each)
-            return ((passes * wanted, *shape), rows_of.dtype), ((passes * wanted, *sums), np.float32 if each == 1 else np.int32)
+            kind: Any = np.float32 if each == 1 else np.int32
+            return ((passes * wanted, *shape), rows_of.dtype), ((passes * wanted, *sums), kind)
 
         (values, added), (squares, spreads) = applied(lines.signals, True), applied(lines.variances, noisy)
         room = tuple(scratch(values, squares, added, spreads, (sums, np.float64), ((deep,), np.uint64)))

@@ -123,11 +123,11 @@ def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -
         if passes[i].sign != passes[0].sign or (serial and i > 0):
             continue  # each magnitude meets the passes of its own sign only
         first, top = _i16(passes[i].first), _i16(passes[i].top)
-        most = 15 if serial else top * top if amplitude else top
+        safe = _MOST // (15 if serial else int(top) ** 2 if amplitude else int(top))
         if across:
-            _count_rows(codes, first, top, serial, amplitude, _MOST // most, driven[i])
+            _count_rows(codes, first, top, serial, amplitude, safe, driven[i])
         else:
-            _count_columns(codes, first, top, serial, amplitude, _MOST // most, driven[i])
+            _count_columns(codes, first, top, serial, amplitude, safe, driven[i])
 
 
 @compiled()
