@@ -140,14 +140,17 @@ def against_blas(work: Work) -> tuple[float, float]:
 
 
 def two_threads(work: Work) -> float:
-    """Rate with two threads over that with one, by the clock; the best of the turns, for both want free cores."""
-    spent: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(TURNS):
-        for count, found in spent.items():
+    """Rate with two threads over that with one, by the clock: the median of the turns' ratios, for some machines change
+    their pace from one turn to another."""
+    ratios = []
+    for _ in range(2 * TURNS + 1):
+        spent = []
+        for count in (1, 2):
             with threads(count):
                 work.read()
-                found.append(seconds(work.read, time.perf_counter))
-    return min(spent[1]) / min(spent[2])
+                spent.append(min(seconds(work.read, time.perf_counter) for _ in range(2)))
+        ratios.append(spent[0] / spent[1])
+    return statistics.median(ratios)
 
 
 def busy() -> str:
