@@ -211,17 +211,19 @@ class Readers:
         layout, lines, (passes, rows) = self.layout, self.lines, (len(drives.passes), self.layout.tiling.rows)
         panel = kernels.PANEL
         deep = min(self._deep(passes), -(-len(scale) // panel) * panel)
-        noisy, sums = lines.variances.shape[2] > 0, (panel, layout.width)
+        noisy, wide = lines.variances.shape[2] > 0, kernels.WIDE and layout.width == BLOCK
+        sums = (panel, BLOCK if wide else LANES)  # lines that are multiplied at a time
 
         def applied(rows_of: NDArray[Any], wanted: bool) -> Any:
             each = 2 if rows_of.dtype == np.int16 else 1
-            half, wide = -(-rows // each), LANES // each  # rows of values have room for a strip
-            shape = (half, max(deep, LANES), each) if across else (deep, max(half, wide), each)
+            half = -(-rows // each)  # rows of values have room for a strip
+            shape = (half, max(deep, LANES), each) if across else (deep, max(half, LANES // each), each)
             kind: Any = np.float32 if each == 1 else np.int32
             return ((passes * wanted, *shape), rows_of.dtype), ((passes * wanted, *sums), kind)
 
         (values, added), (squares, spreads) = applied(lines.signals, True), applied(lines.variances, noisy)
-        room = tuple(scratch(values, squares, added, spreads, (sums, np.float64), ((deep,), np.uint64)))
+        output = (deep, layout.width), np.float64
+        room = tuple(scratch(values, squares, added, spreads, output, ((deep,), np.uint64)))
         height = layout.tiling.height
         return kernels.read_levels(codes, across, height, lines, drives, blocks, scale, key, first, room, out)
 

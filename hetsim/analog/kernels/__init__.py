@@ -12,9 +12,9 @@ from hetsim.analog.kernels.compiled import threads
 from hetsim.analog.kernels.lasting import draw_cells
 from hetsim.analog.kernels.levels import read_levels
 from hetsim.analog.kernels.pulses import read_pulses
-from hetsim.analog.kernels.registers import PANEL, SLOTS
+from hetsim.analog.kernels.registers import PANEL, SLOTS, WIDE
 
 __all__ = [
-    "PANEL", "SLOTS",
+    "PANEL", "SLOTS", "WIDE",
     "count", "draw_cells", "quantise", "quantise_windows", "read_levels", "read_pulses", "threads",
 ]  # fmt: skip

@@ -19,8 +19,11 @@ _i32 = np.int32
 
 
 @inlined()
-def _multiply(values: Any, across: bool, i: int, m: int, column: int, height: int, rows: Any, sums: Any) -> None:
-    """Products of six vectors from the ``m``-th on with ``rows`` [K / E, B, E]: the ``i``-th of ``sums`` [.., 6, B].
+def _multiply(
+    values: Any, across: bool, i: int, m: int, column: int, height: int, rows: Any, line: int, sums: Any
+) -> None:
+    """Products of six vectors from the ``m``-th on with the lines of ``rows`` [K / E, B, E] from ``line`` on: the
+    ``i``-th of ``sums`` [passes, 6, a strip or a block of lines].
 
     ``values``: those of all passes, see `apply`, of which the ``height`` from ``column`` on count.
     """
@@ -28,12 +31,11 @@ def _multiply(values: Any, across: bool, i: int, m: int, column: int, height: in
     apart, step = (each, values.shape[2] * each) if across else (values.shape[2] * each, each)
     pairs = each - 1  # a shift, as dividing takes long
     at = i * values.shape[1] * values.shape[2] * each + m * apart + (column >> pairs) * step
-    count = (height + pairs) >> pairs
+    count, where, wide = (height + pairs) >> pairs, line * each, rows.shape[1] * each
     if WIDE and width == BLOCK:
-        multiply_block(values, at, apart, step, count, rows, 0, width * each, sums, to, width)
+        multiply_block(values, at, apart, step, count, rows, where, wide, sums, to, width)
     else:
-        for line in range(0, width, LANES):
-            multiply_strip(values, at, apart, step, count, rows, line * each, width * each, sums, to + line, width)
+        multiply_strip(values, at, apart, step, count, rows, where, wide, sums, to, width)
 
 
 @compiled()
@@ -46,52 +48,58 @@ def _lift(sums: Any, lift: Any) -> None:
 
 @inlined()
 def _convert_panel(
-    sums: Any, spreads: Any, passes: Any, coding: Any, tile: Any, seeds: Any, strip: int, first: int, vectors: int,
-    out: int,
+    sums: Any, spreads: Any, passes: Any, coding: Any, tile: Any, first_line: int, seeds: Any, strip: int, first: int,
+    vectors: int, output: Any,
 ) -> tuple[Any, float]:  # fmt: skip
-    """All conversions of up to six vectors at a block of a tile's lines, added to the float64 at address ``out``.
+    """All conversions of up to six vectors from the ``first`` on at lines of a tile from ``first_line`` on, the first
+    of which is of a ``strip``, added to ``output`` float64 [V, B].
 
-    ``sums`` and variances ``spreads`` [passes, 6, B]. Returns how many conversions clipped in each lane, and
+    ``sums`` and variances ``spreads`` are [passes, 6, lines]. Returns how many conversions clipped in each lane, and
     the squares of the signals weighted by the power that they save.
     """
     clipped, saved, width = spread_whole(_i32(0)), 0.0, sums.shape[2]
-    start, noise = origin(sums), origin(spreads) if spreads.shape[0] > 0 else 0
+    samples, noise = origin(sums), origin(spreads) if spreads.shape[0] > 0 else 0
     for v in range(vectors):
-        for line in range(0, width, LANES):
-            at, row = v * width + line, PANEL * width
+        for lane in range(0, width, LANES):
+            at, row, line = v * width + lane, PANEL * width, first_line + lane
             if tile[5] != 0:
                 for i in range(passes.shape[0]):
                     sample = load(sums, at + i * row)
                     saved += weighted(sample * sample, tile[5] + 8 * line) / np.float64(passes[i].top) ** 2
             clipped = clipped + convert(
-                (start + 4 * at, noise + 4 * at if noise != 0 else 0), (4 * row, 4 * row), sums.dtype, spreads.dtype,
-                coding, tile, line, seeds[first + v], strip + line // LANES, out + 8 * (v * width + line),
+                (samples + 4 * at, noise + 4 * at if noise != 0 else 0), (4 * row, 4 * row), sums.dtype, spreads.dtype,
+                coding, tile, line, seeds[first + v], strip + lane // LANES,
+                origin(output) + 8 * ((first + v) * output.shape[1] + line),
             )  # fmt: skip
     return clipped, saved
 
 
-@inlined()
-def _read_panel(
-    values: Any, squared: Any, across: bool, height: int, numbers: int, lines: Any, block: int, drive: Any,
-    coding: Any, seeds: Any, first: int, vectors: int, sums: Any, spreads: Any, output: Any,
-) -> tuple[Any, float]:  # fmt: skip
-    """Products of up to six vectors from the ``first`` on with a block of the lines of all tiles, added to ``output``
-    [6, B]. Returns as `_convert_panel`."""
-    clipped, saved, strips = spread_whole(_i32(0)), 0.0, output.shape[1] // LANES
-    for r in range(lines.signals.shape[0]):
-        column, rows = r * height, min(height, numbers - r * height)
-        for i in range(drive.passes.shape[0]):
-            _multiply(values, across, i, first, column, rows, lines.signals[r, block], sums)
-            if spreads.shape[0] > 0:
-                _multiply(squared, across, i, first, column, rows, lines.variances[r, block], spreads)
-                if lines.lift.shape[2] > 0:
-                    _lift(spreads[i], lines.lift[r, block])
-        clips, square = _convert_panel(
-            sums, spreads, drive.passes, coding, tile_of(lines, r, block), seeds,
-            (r * lines.signals.shape[1] + block) * strips, first, vectors, origin(output),
-        )  # fmt: skip
-        clipped, saved = clipped + clips, saved + square
-    return clipped, saved
+@compiled()
+def _read_tile(
+    values: Any, squared: Any, across: bool, column: int, height: int, lines: Any, r: int, block: int, drive: Any,
+    seeds: Any, vectors: int, sums: Any, spreads: Any, output: Any,
+) -> tuple[int, float]:  # fmt: skip
+    """Products of all vectors with a block of a tile's lines, added to ``output`` [V, B]; see `read_levels`.
+
+    What rows add to a strip of lines stays in the nearest cache while all vectors pass by.
+    """
+    clipped, saved, coding, tile = spread_whole(_i32(0)), 0.0, coding_of(drive), tile_of(lines, r, block)
+    signals, variances, width = lines.signals[r, block], lines.variances[r, block], output.shape[1]
+    strip, step = (r * lines.signals.shape[1] + block) * (width // LANES), sums.shape[2]
+    for line in range(0, width, step):
+        for m in range(0, vectors, PANEL):
+            for i in range(drive.passes.shape[0]):
+                _multiply(values, across, i, m, column, height, signals, line, sums)
+                if spreads.shape[0] > 0:
+                    _multiply(squared, across, i, m, column, height, variances, line, spreads)
+                    if lines.lift.shape[2] > 0:
+                        _lift(spreads[i], lines.lift[r, block, line : line + step])
+            clips, square = _convert_panel(
+                sums, spreads, drive.passes, coding, tile, line, seeds, strip + line // LANES, m,
+                min(PANEL, vectors - m), output,
+            )  # fmt: skip
+            clipped, saved = clipped + clips, saved + square
+    return total(clipped), saved
 
 
 @compiled(nogil=True)
@@ -105,7 +113,7 @@ def read_levels(
     numbers are added up in pairs.
     """
     values, squared, sums, spreads, output, seeds = room
-    clipped, saved, noisy, coding = 0, 0.0, lines.variances.shape[2] > 0, coding_of(drive)
+    clipped, saved, noisy = 0, 0.0, lines.variances.shape[2] > 0
     numbers, deep = codes.shape[0] if across else codes.shape[1], len(seeds)
     for begin in range(0, len(scale), deep):
         vectors = min(deep, len(scale) - begin)
@@ -117,13 +125,12 @@ def read_levels(
             apply(codes, across, corner, size, drive, True, squared)
         for n in range(blocks.shape[0]):
             block, start, count = blocks[n, 0], blocks[n, 1], blocks[n, 2]
-            for m in range(0, vectors, PANEL):
-                some, at = min(PANEL, vectors - m), begin + m
-                output[:] = 0.0
-                clips, square = _read_panel(
-                    values, squared, across, height, numbers, lines, block, drive, coding, seeds, m, some, sums,
-                    spreads, output,
+            output[:vectors] = 0.0
+            for r in range(lines.signals.shape[0]):
+                clips, square = _read_tile(
+                    values, squared, across, r * height, min(height, numbers - r * height), lines, r, block, drive,
+                    seeds, vectors, sums, spreads, output,
                 )  # fmt: skip
-                clipped, saved = clipped + total(clips), saved + square
-                fold(output, lines.shares, scale[at : at + some], out[at:, start : start + count])
+                clipped, saved = clipped + clips, saved + square
+            fold(output, lines.shares, scale[begin : begin + vectors], out[begin:, start : start + count])
     return clipped, saved
