@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from math import gcd, prod
 from typing import Any, NamedTuple
@@ -237,15 +238,25 @@ def _multiplied(rows: NDArray[Any]) -> NDArray[Any]:
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """An array that starts on a cache line: vectors that straddle two lines take twice as long to load."""
-    return scratch((shape, dtype))[0]
+    return Room().lent((shape, dtype))[0]
 
 
-def scratch(*wanted: tuple[tuple[int, ...], Any]) -> list[NDArray[Any]]:
-    """Arrays of shapes and types, each starting on a cache line, side by side in one piece of memory."""
-    sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in wanted]
-    raw = np.empty(sum(sizes) + LINE * len(sizes), np.uint8)
-    found, at = list[NDArray[Any]](), -raw.__array_interface__["data"][0] % LINE
-    for (shape, dtype), size in zip(wanted, sizes, strict=True):
-        found.append(np.ndarray(shape, dtype, raw, at))
-        at += -(-size // LINE) * LINE
-    return found
+class Room(threading.local):
+    """Scratch memory, each thread's own, that is kept: to give it back to the system and to get it anew takes as long
+    as a small read."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.uint8)
+
+    def lent(self, *wanted: tuple[tuple[int, ...], Any]) -> list[NDArray[Any]]:
+        """Arrays of shapes and types, each starting on a cache line; those lent before are no longer to be used."""
+        sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in wanted]
+        full = sum(sizes) + LINE * len(sizes)
+        if self._memory.size < full:
+            self._memory = np.empty(full, np.uint8)
+        raw, found = self._memory, list[NDArray[Any]]()
+        at = -raw.__array_interface__["data"][0] % LINE
+        for (shape, dtype), size in zip(wanted, sizes, strict=True):
+            found.append(np.ndarray(shape, dtype, raw, at))
+            at += -(-size // LINE) * LINE
+        return found

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hetsim.analog.drive import Codes, Drive, Single, Vectors, drive
-from hetsim.analog.lines import BLOCK, DEPTH, GROUP, LANES, LINE, Layout, Lines, aligned, scratch
+from hetsim.analog.lines import BLOCK, DEPTH, GROUP, LANES, LINE, Layout, Lines, Room, aligned
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.noise import Sinh
 from hetsim.keys import key as derive
@@ -27,6 +27,8 @@ _VALUES = 1 << 17  # numbers that are multiplied while they are in the cache
 _BLOCKS = 4  # blocks of columns of a piece when there are too few vectors to share out
 _WORK = 1 << 26  # rows times lines times planes of all vectors of a piece that is worth a call
 _ALONE = 1 << 21  # the same, below which threads are not worth starting
+
+_ROOM = Room()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ class Readers:
         table, total = (DEPTH, 1 << GROUP), sets * kernels.SLOTS
         signal, spread = lines.signals, lines.variances
         lanes, wide = LINE // signal.itemsize, LINE // spread.itemsize
-        room = scratch(
+        room = _ROOM.lent(
             ((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16),
             ((*table, lanes), signal.dtype), ((total, lanes), signal.dtype),
             ((*table, wide if noisy else 0), spread.dtype), ((total * noisy, wide), spread.dtype),
@@ -223,7 +225,7 @@ class Readers:
 
         (values, added), (squares, spreads) = applied(lines.signals, True), applied(lines.variances, noisy)
         output = (deep, layout.width), np.float64
-        room = tuple(scratch(values, squares, added, spreads, output, ((deep,), np.uint64)))
+        room = tuple(_ROOM.lent(values, squares, added, spreads, output, ((deep,), np.uint64)))
         height = layout.tiling.height
         return kernels.read_levels(codes, across, height, lines, drives, blocks, scale, key, first, room, out)
 

@@ -119,10 +119,12 @@ def threads(count: int) -> Iterator[None]:
             numba.config.NUMBA_NUM_THREADS = before  # type: ignore[attr-defined]
 
 
-def seconds(work: Callable[[], Any], clock: Callable[[], float] = time.process_time) -> float:
+def seconds(work: Callable[[], Any], clock: Callable[[], float] = time.process_time, repeats: int = 1) -> float:
+    """Seconds of one of so many repeats; what they return is not kept, as that would take new memory each time."""
     started = clock()
-    work()
-    return clock() - started
+    for _ in range(repeats):
+        work()
+    return (clock() - started) / repeats
 
 
 def against_blas(work: Work) -> tuple[float, float]:
@@ -133,8 +135,8 @@ def against_blas(work: Work) -> tuple[float, float]:
     with threads(1):
         work.read()  # lays out the cells and compiles
         for _ in range(TURNS):
-            blas = seconds(lambda: [np.matmul(left, right, out=out) for _ in range(repeats * work.products)]) / repeats
-            spent.append(seconds(lambda: [work.read() for _ in range(repeats)]) / repeats)
+            blas = seconds(lambda: np.matmul(left, right, out=out), repeats=repeats * work.products) * work.products
+            spent.append(seconds(work.read, repeats=repeats))
             ratios.append(blas / spent[-1])
     return statistics.median(ratios), 1e3 * statistics.median(spent)
 

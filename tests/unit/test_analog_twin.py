@@ -91,11 +91,21 @@ class Twin:
             low, high = self.sheet.adc.codes(pairwise)
             code = np.floor(signal / lsb + 0.5)
             clipped += bool(code < low or code > high)
-            near = abs(signal / lsb + 0.5 - np.round(signal / lsb + 0.5)) < 1e-4 + 1e-5 * abs(signal / lsb)
+            slack = 1e-4 + 1e-5 * abs(signal / lsb) + (self.rounding(signs * g, drive) / divisor / lsb if sigma else 0)
+            near = abs(signal / lsb + 0.5 - np.round(signal / lsb + 0.5)) < slack
             total += (1 if pairwise or line == 0 else -1) * gain * lsb * np.clip(code, low, high)
             doubt += gain * lsb * near
             joules += self.heat(g, drive, step, floating, signs)
         return total, doubt, clipped, joules
+
+    def rounding(self, g: np.ndarray[Any, Any], drive: np.ndarray[Any, Any]) -> float:
+        """What a noisy sample of input levels may be off as its cells are in steps of a 32767th of the line's largest,
+        or of what lets sums fit 32 bits; in the unit of ``g``."""
+        if self.sheet.dac.encoding != "amplitude":
+            return 0.0
+        size, level = np.abs(g.sum(axis=0)), (1 << self.sheet.dac.bits) - 1
+        step = max(size.max() / 32767, size.sum() * level / (2**31 - 1000 * level))
+        return float(step / 2 * np.abs(drive).sum())
 
     def pulses(self, drive: np.ndarray[Any, Any], step: Any) -> list[tuple[float, np.ndarray[Any, Any]]]:
         """Each voltage pattern of a pass in read voltages, and how often it is integrated (or what it weighs)."""
