@@ -264,13 +264,10 @@ def shared_out(function: Callable[[T], R], parts: Sequence[T], threads: bool) ->
     count = kernels.threads()
     if not threads or min(count, len(parts)) < 2:
         return [function(part) for part in parts]
-    return list(_pool(count).map(function, parts))
+    return list(_pool(count, os.getpid()).map(function, parts))
 
 
 @lru_cache(maxsize=1)
-def _pool(count: int) -> ThreadPoolExecutor:
-    """So many threads, kept: to start them takes as long as a small read."""
+def _pool(count: int, process: int) -> ThreadPoolExecutor:
+    """So many threads, kept, as to start them takes as long as a small read; a process that was forked has its own."""
     return ThreadPoolExecutor(count, "crossbars")
-
-
-os.register_at_fork(after_in_child=_pool.cache_clear)  # threads stay with the parent
