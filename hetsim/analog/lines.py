@@ -209,10 +209,7 @@ def _rounded(signals: Single, variances: Single, level: int) -> tuple[NDArray[An
     if (rows * unit**2 / 12 > noise / _LOST).any():
         return signals, np.float32(1.0)
     unit = np.where(unit > 0, unit, 1.0).astype(np.float32)
-    whole = aligned(signals.shape, np.int16)
-    for tile, given, own in zip(whole, signals, unit, strict=True):
-        tile[...] = np.rint(given / own[..., None, :])
-    return whole, unit
+    return _in_units(signals, unit, np.int16), unit
 
 
 def _fixed(variances: Single, dtype: Any) -> tuple[NDArray[Any], Single]:
@@ -220,10 +217,15 @@ def _fixed(variances: Single, dtype: Any) -> tuple[NDArray[Any], Single]:
     rows = variances.shape[-2]
     unit = variances.sum(axis=-2, dtype=np.float64) / (np.iinfo(dtype).max - rows)  # each may round up by a half
     unit = np.where(unit > 0, unit, 1.0)
-    whole = aligned(variances.shape, dtype)
-    for tile, given, own in zip(whole, variances, unit.astype(np.float32), strict=True):
+    return _in_units(variances, unit.astype(np.float32), dtype), np.sqrt(unit).astype(np.float32)
+
+
+def _in_units(figures: Single, unit: Single, dtype: Any) -> NDArray[Any]:
+    """Figures [.., rows, B] as whole numbers of a ``unit`` [.., B]."""
+    whole = aligned(figures.shape, dtype)
+    for tile, given, own in zip(whole, figures, unit, strict=True):
         tile[...] = np.rint(given / own[..., None, :])
-    return whole, np.sqrt(unit).astype(np.float32)
+    return whole
 
 
 def _multiplied(rows: NDArray[Any]) -> NDArray[Any]:
@@ -248,7 +250,7 @@ class Room(threading.local):
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
 
-    def lent(self, *wanted: tuple[tuple[int, ...], Any]) -> list[NDArray[Any]]:
+    def lent(self, *wanted: tuple[tuple[int, ...], Any]) -> tuple[NDArray[Any], ...]:
         """Arrays of shapes and types, each starting on a cache line; those lent before are no longer to be used."""
         sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in wanted]
         full = sum(sizes) + LINE * len(sizes)
@@ -259,4 +261,4 @@ class Room(threading.local):
         for (shape, dtype), size in zip(wanted, sizes, strict=True):
             found.append(np.ndarray(shape, dtype, raw, at))
             at += -(-size // LINE) * LINE
-        return found
+        return tuple(found)

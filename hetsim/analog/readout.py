@@ -201,7 +201,7 @@ class Readers:
         )  # fmt: skip
         order = (apart, len(bits))
         return kernels.read_pulses(
-            codes, across, tiling.height, order, bits, lines, drives, blocks, scale, key, first, tuple(room), out
+            codes, across, tiling.height, order, bits, lines, drives, blocks, scale, key, first, room, out
         )
 
     def _levels(
@@ -225,7 +225,7 @@ class Readers:
 
         (values, added), (squares, spreads) = applied(lines.signals, True), applied(lines.variances, noisy)
         output = (deep, layout.width), np.float64
-        room = tuple(_ROOM.lent(values, squares, added, spreads, output, ((deep,), np.uint64)))
+        room = _ROOM.lent(values, squares, added, spreads, output, ((deep,), np.uint64))
         height = layout.tiling.height
         return kernels.read_levels(codes, across, height, lines, drives, blocks, scale, key, first, room, out)
 

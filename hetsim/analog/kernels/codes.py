@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import load, load_words, store, store_short
+from hetsim.analog.kernels.memory import load, load_words, origin, store, write_shorts
 from hetsim.analog.kernels.registers import SLOTS
 from hetsim.analog.kernels.strips import nearest, spread_whole
 from hetsim.analog.lines import DEPTH, GROUP, LANES, LINE
@@ -187,4 +187,4 @@ def pack(
                     for k in range(GROUP):
                         bit = (load_words(words, (g * GROUP + k) * LANES) >> shift) & spread_whole(_u32(1))
                         found = found + bit * spread_whole(_u32(1 << k))
-                    store_short(found * spread_whole(_u32(LINE)), slots, out + g * SLOTS)
+                    write_shorts(found * spread_whole(_u32(LINE)), origin(slots) + 2 * (out + g * SLOTS))

@@ -39,9 +39,8 @@ def _loaded(builder: Any, place: Callable[[Any], Any], number: Any) -> Any:
         return builder.load(place(FLOATS), align=4)
     if number == types.int32:
         return builder.sitofp(builder.load(place(INTS), align=4), FLOATS)
-    short = ir.VectorType(ir.IntType(16), LANES)
     wider = builder.sext if number.signed else builder.zext
-    return builder.sitofp(wider(builder.load(place(short), align=2), INTS), FLOATS)
+    return builder.sitofp(wider(builder.load(place(_SHORTS), align=2), INTS), FLOATS)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -64,7 +63,7 @@ def store(typing: Any, strip: Any, array: Any, at: Any) -> Any:
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         strip, array, at = arguments
         single = found.args[1].dtype == types.float32
-        kind = FLOATS if single else ir.VectorType(ir.IntType(16), LANES)
+        kind = FLOATS if single else _SHORTS
         values = strip if single else builder.fptosi(strip, kind)
         builder.store(values, address(context, builder, found.args[1], array, at, kind), align=2)
         return context.get_dummy_value()
@@ -80,20 +79,6 @@ def load_words(typing: Any, array: Any, at: Any) -> Any:
         return builder.load(address(context, builder, found.args[0], *arguments, INTS), align=4)
 
     return WHOLE(array, types.int64), emit
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def store_short(typing: Any, strip: Any, array: Any, at: Any) -> Any:
-    """Write whole numbers into a uint16 array from index ``at`` on."""
-    short = ir.VectorType(ir.IntType(16), LANES)
-
-    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        strip, array, at = arguments
-        place = address(context, builder, found.args[1], array, at, short)
-        builder.store(builder.trunc(strip, short), place, align=2)
-        return context.get_dummy_value()
-
-    return types.void(strip, array, types.int64), emit
 
 
 def _at(builder: Any, place: Any, kind: Any) -> Any:
@@ -120,15 +105,24 @@ def every(typing: Any, place: Any) -> Any:
     return SINGLE(types.int64), emit
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def write(typing: Any, strip: Any, place: Any) -> Any:
-    """Write singles as float32 to an address."""
+def _writer(kind: Any, change: Callable[[Any, Any], Any] = lambda builder, strip: strip) -> Any:
+    """A function that writes a strip to an address as numbers of a kind."""
 
-    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        builder.store(arguments[0], _at(builder, arguments[1], FLOATS), align=4)
-        return context.get_dummy_value()
+    @intrinsic  # type: ignore[untyped-decorator]
+    def function(typing: Any, strip: Any, place: Any) -> Any:
+        def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+            strip, place = arguments
+            builder.store(change(builder, strip), _at(builder, place, kind), align=2)
+            return context.get_dummy_value()
 
-    return types.void(strip, types.int64), emit
+        return types.void(strip, types.int64), emit
+
+    return function
+
+
+write = _writer(FLOATS)  # singles as float32
+write_words = _writer(INTS)  # whole numbers as int32
+write_shorts = _writer(_SHORTS, lambda b, strip: b.trunc(strip, _SHORTS))  # whole numbers as int16, or uint16
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -190,28 +184,6 @@ def add_lines(typing: Any, left: Any, at: Any, right: Any, of: Any, out: Any, to
         return context.get_dummy_value()
 
     return types.void(left, whole, right, whole, out, whole), emit
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def write_words(typing: Any, strip: Any, place: Any) -> Any:
-    """Write whole numbers as int32 to an address."""
-
-    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        builder.store(arguments[0], _at(builder, arguments[1], INTS), align=4)
-        return context.get_dummy_value()
-
-    return types.void(strip, types.int64), emit
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def write_shorts(typing: Any, strip: Any, place: Any) -> Any:
-    """Write whole numbers as int16 to an address."""
-
-    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        builder.store(builder.trunc(arguments[0], _SHORTS), _at(builder, arguments[1], _SHORTS), align=2)
-        return context.get_dummy_value()
-
-    return types.void(strip, types.int64), emit
 
 
 @intrinsic  # type: ignore[untyped-decorator]
