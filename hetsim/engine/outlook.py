@@ -7,21 +7,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 
 from hetsim.engine.job import Job
-from hetsim.engine.lanes import Roads
 from hetsim.engine.memo import Memo
 from hetsim.engine.menus import Menus
 from hetsim.engine.recipe import Recipe
-from hetsim.engine.transit import Transit
+from hetsim.engine.transit import Sending, Transit
 from hetsim.errors import InputError
 from hetsim.hardware.component import Residency
 from hetsim.schedulers.scheduler import Offer
+from hetsim.schedulers.spread import Spread
 from hetsim.system import System
 from hetsim.units import ticks
 from hetsim.workload import Op, Tensor
 
-Input = tuple[str, int, int]  # where it is, from when on, and its bytes
+Input = tuple[int, Sending]  # from when on it is there, and what it takes to send it
 Frees = Callable[[Mapping[str, int]], Sequence[int]]  # picks those of each option out of when all resources are free
-_NONE: frozenset[int] = frozenset()
 
 
 class Outlook:
@@ -31,9 +30,9 @@ class Outlook:
     to start is expected free when its last op really ends.
     """
 
-    def __init__(self, system: System, roads: Roads, marks: int, options: Mapping[Op, Sequence[str]]) -> None:
+    def __init__(self, system: System, marks: int, options: Mapping[Op, Sequence[str]]) -> None:
         self.now, self._parts, self._host = 0, system.components, str(system.host)
-        self._system, self._roads, self._marks, self._options = system, roads, marks, options
+        self._system, self._marks, self._options = system, marks, options
         self.components = tuple(system.components)
         self.index = {name: i for i, name in enumerate(system.components)}
         self._capacities = {h: n for c in system.components.values() for h, n in c.capacities().items() if n > 1}
@@ -71,45 +70,44 @@ class Outlook:
     def holds(self, job: Job, op: int) -> Sequence[tuple[str, ...]]:
         return self._quotes[job.graph.ops[op]][1]
 
-    def arrivals(self, job: Job, op: int) -> list[int]:
-        """Most components are reached from most sources in the same time: only the others are looked at one by one."""
-        menu, transit = self._menus[job.graph.ops[op]], self._transit
+    def arrivals(self, job: Job, op: int) -> Spread:
         first = self.now if self.now > job.ready[op] else job.ready[op]
-        common, special, ways = first, _NONE, []
-        for source, at, size in self._inputs(job, op):
-            times = transit.times[size]
-            kind, others = transit.usual[source]
-            special |= others
-            ways.append((at, times, transit.routes[source]))
-            at += times[kind]
-            if at > common:
-                common = at
-        found, turns = [common] * len(menu), menu.turns
-        for c in special:
-            if c in turns:
-                latest = first
-                for at, times, routes in ways:
-                    at += times[routes[c]]
-                    if at > latest:
-                        latest = at
-                found[turns[c]] = latest
-        return found
+        usual, before, turns, inputs = first, first, self._menus[job.graph.ops[op]].turns, self._inputs(job, op)
+        last: Mapping[int, int] | None = None
+        others: dict[int, int] = {}
+        for at, (_, _, took, apart) in inputs:
+            at += took
+            if at > usual:
+                usual, before, last = at, usual, apart
+            elif at > before:
+                before = at
+        for made, (_, _, _, apart) in inputs:
+            rest = before if apart is last else usual  # when the other inputs are there
+            for c, took in apart.items():
+                if c in turns:
+                    k, at = turns[c], made + took
+                    if k in others:  # apart for several inputs
+                        others[k] = self._latest(inputs, c, first)
+                    else:
+                        others[k] = at if at > rest else rest
+        return Spread(usual, others, len(turns))
 
-    def starts(self, job: Job, op: int, arrivals: Sequence[int] | None = None) -> list[int]:
+    def starts(self, job: Job, op: int, arrivals: Spread | None = None) -> list[int]:
         arrivals = self.arrivals(job, op) if arrivals is None else arrivals
         _, holds, frees = self._quotes[job.graph.ops[op]]
-        if frees is not None:
-            return [at if at > free else free for at, free in zip(arrivals, frees(self._free), strict=True)]
-        return [max(at, *[self.free(name) for name in names]) for at, names in zip(arrivals, holds, strict=True)]
+        if frees is None:
+            return [max(at, *[self.free(name) for name in names]) for at, names in zip(arrivals, holds, strict=True)]
+        usual, free = arrivals.usual, frees(self._free)
+        found = [usual if usual > at else at for at in free]
+        for k, at in arrivals.others.items():
+            found[k] = at if at > free[k] else free[k]
+        return found
 
-    def moves(self, job: Job, producer: int, consumer: int, source: str) -> Sequence[int]:
-        routes, total = self._transit.routes[source], [0] * len(menu := self._menus[job.graph.ops[consumer]].numbers)
-        sizes = self.offer(job, producer, source).plan.output_bytes
-        for p, k, _ in job.graph.edges[consumer]:
-            if p == producer:
-                times = self._transit.times[sizes[k]]
-                total = [x + times[routes[c]] for x, c in zip(total, menu, strict=True)]
-        return total
+    def moves(self, job: Job, producer: int, consumer: int, source: str) -> Spread:
+        turns, sends = self._menus[job.graph.ops[consumer]].turns, self._sends(self.offer(job, producer, source))
+        sent = [sends[k] for p, k, _ in job.graph.edges[consumer] if p == producer]
+        others = {turns[c]: sum([s.apart[c] for s in sent]) for c in sent[0].apart if c in turns}
+        return Spread(sum([s.ticks for s in sent]), others, len(turns))
 
     def mean_move(self, job: Job, producer: int, consumer: int) -> float:
         ways = self._transit.ways(self._menus[job.graph.ops[producer]], self._menus[job.graph.ops[consumer]])
@@ -129,28 +127,25 @@ class Outlook:
         return self._latest(self._inputs(job, op), self.index[component], first)
 
     def joules(self, job: Job, op: int, offer: Offer) -> float:
-        moved = 0.0
-        for source, _, size in self._inputs(job, op):
-            moved += sum(hop.joules for hop in self._roads.passage(source, offer.component, size) or ())
-        return offer.joules + moved
+        c, charges = self.index[offer.component], self._transit.charges
+        ways = [charges[sending.source, sending.size] for _, sending in self._inputs(job, op)]
+        return offer.joules + sum([apart.get(c, joules) for joules, apart in ways])
 
     def energies(self, job: Job, op: int) -> list[float]:
-        menu, transit = self._menus[job.graph.ops[op]], self._transit
-        own, common, special, ways = self._own[job.graph.ops[op]], 0.0, _NONE, []
-        for source, _, size in self._inputs(job, op):  # most components are reached from most sources in the same way
-            kind, others = transit.usual[source]
-            joules = transit.joules[size]
-            common += joules[kind]
-            special |= others
-            ways.append((joules, transit.routes[source]))
-        total = [x + common for x in own]
-        turns = menu.turns
-        for c in special:
-            if c in turns:
-                moved = 0.0
-                for joules, routes in ways:
-                    moved += joules[routes[c]]
-                total[turns[c]] = own[turns[c]] + moved
+        turns, own, charges = self._menus[job.graph.ops[op]].turns, self._own[job.graph.ops[op]], self._transit.charges
+        ways = [charges[source, size] for _, (source, size, _, _) in self._inputs(job, op)]
+        usual = sum([joules for joules, _ in ways])
+        total = [x + usual for x in own]
+        others: dict[int, float] = {}
+        for _, apart in ways:
+            for c in apart:
+                if c in turns and turns[c] not in others:
+                    moved = 0.0
+                    for joules, elsewhere in ways:
+                        moved += elsewhere.get(c, joules)
+                    others[turns[c]] = moved
+        for k, moved in others.items():
+            total[k] = own[k] + moved
         return total
 
     def free(self, hold: str) -> int:
@@ -274,22 +269,28 @@ class Outlook:
     # --- how far it is ---
 
     def _inputs(self, job: Job, op: int) -> list[Input]:
-        """Where each input of the op that has a place is from when on, and its bytes."""
+        """From when on each input of the op is there, of those that have a place, and what it takes to send it."""
         found: list[Input] = []
-        placed, shape = job.placed, job.shape
+        recipes, shape = job.recipes, job.shape
         for p, t in shape.inputs[op]:
             if p < 0:
-                found.append((self._host, job.arrival, shape.tensors[t].nbytes))
-            elif (source := placed[p]) is not None:
-                found.append((source, job.ends[p], job.recipes[p].plan.output_bytes[shape.position[t]]))
+                found.append((job.arrival, self._transit.sendings[self._host, shape.tensors[t].nbytes]))
+            elif (recipe := recipes[p]) is not None:
+                found.append((job.ends[p], (recipe.sends or self._sends(recipe))[shape.position[t]]))
         return found
 
-    def _latest(self, inputs: Iterable[Input], component: int, latest: int) -> int:
+    def _sends(self, recipe: Recipe) -> tuple[Sending, ...]:
+        """What it takes to send each output of an op."""
+        if not recipe.sends:
+            sendings = self._transit.sendings
+            recipe.sends = tuple([sendings[recipe.component, size] for size in recipe.plan.output_bytes])
+        return recipe.sends
+
+    @staticmethod
+    def _latest(inputs: Iterable[Input], component: int, latest: int) -> int:
         """When all inputs are at a component, not before ``latest``."""
-        routes, times = self._transit.routes, self._transit.times
-        for source, at, size in inputs:
-            kind = routes[source][component]
-            at += times[size][kind]
+        for at, (_, _, took, apart) in inputs:
+            at += apart.get(component, took)
             if at > latest:
                 latest = at
         return latest

@@ -14,6 +14,7 @@ from hetsim.workload import Op
 
 if TYPE_CHECKING:
     from hetsim.engine.holds import Hold
+    from hetsim.engine.transit import Sending
 
 Need = tuple[int, int, int, int]
 
@@ -30,8 +31,8 @@ class Recipe:
 
     __slots__ = (
         "_needs", "allowed", "component", "crossed", "crossings", "duration", "energy", "fill", "gaps", "holds",
-        "index", "joules", "length", "marks", "op", "pace", "places", "plan", "ports", "residency", "runs", "setup",
-        "streams",
+        "index", "joules", "length", "marks", "op", "pace", "places", "plan", "ports", "residency", "runs", "sends",
+        "setup", "streams",
     )  # fmt: skip
 
     def __init__(
@@ -40,22 +41,25 @@ class Recipe:
     ) -> None:  # fmt: skip
         self.op, self.plan, self.component, self.index = op, plan, component, index
         self.residency, self.allowed = residency, allowed
-        self.holds, self.streams = tuple(sorted(plan.holds)), plan.streams and marks > 0
+        holds = plan.holds
+        self.holds = holds if len(holds) == 1 else tuple(sorted(holds))
+        self.streams = plan.streams and marks > 0
         self.setup, self.fill = ticks(plan.setup), ticks(plan.fill)
         n = min(max(marks, 1), plan.chunks)
-        self.marks = tuple(-(-plan.chunks * m // n) for m in range(1, n + 1))
-        self.pace = tuple(self.after(chunk) for chunk in self.marks)
+        self.marks = tuple([-(-plan.chunks * m // n) for m in range(1, n + 1)])
+        self.pace = tuple([self.after(chunk) for chunk in self.marks])
         self.length = self.pace[-1]
-        self.ports = tuple((name, amount) for name, amount in plan.demands if amount > 0)
-        served = max((ticks(amount / rates[name]) for name, amount in self.ports), default=0)
+        self.ports = tuple([(name, amount) for name, amount in plan.demands if amount > 0])
+        served = max([ticks(amount / rates[name]) for name, amount in self.ports], default=0)
         self.duration = self.setup + max(self.length, served)
         self.energy = self._by_category(plan, component)
         self.joules = fsum(self.energy.values())
         self.runs = 0
         self.gaps = tuple(after - before for before, after in pairwise((0, *self.pace)))
-        self.crossings = tuple(name for name, _ in plan.crossings)
-        self.crossed = tuple(self._crossed(seconds) for _, seconds in plan.crossings)
+        self.crossings = tuple([name for name, _ in plan.crossings])
+        self.crossed = tuple([self._crossed(seconds) for _, seconds in plan.crossings])
         self.places: tuple[Hold, ...] = ()  # the holds themselves, once the engine has looked them up
+        self.sends: tuple[Sending, ...] = ()  # what each output takes to be sent, once somebody has asked
         self._needs: dict[Recipe, tuple[Need, ...]] = {}
 
     def after(self, chunk: int) -> int:

@@ -46,7 +46,7 @@ class Run:
         self.roads = Roads(self.system, self.clock)
         self._shaping = shaping or scenario.shaping(self.system)
         self.options = Options(self._shaping.pin, self.system)
-        self.outlook = Outlook(self.system, self.roads, scenario.marks, self.options)
+        self.outlook = Outlook(self.system, scenario.marks, self.options)
         self.meter = Meter(self.system)
         self.numbers: Numbers | None = None
         if scenario.numerics != "none":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from hetsim.engine.lanes import alone, timings
 from hetsim.engine.memo import Memo
@@ -11,6 +12,15 @@ from hetsim.engine.menus import Menu
 from hetsim.hardware.link import Link
 from hetsim.schedulers.scheduler import FOREVER
 from hetsim.system import System
+
+
+class Sending(NamedTuple):
+    """Bytes that are sent, and the ticks from their component to any other but those ``apart``, by number."""
+
+    source: str
+    size: int
+    ticks: int
+    apart: Mapping[int, int]
 
 
 class Transit:
@@ -21,6 +31,7 @@ class Transit:
     the kind of route that leads there from component ``a``, and then ``times[size]`` the ticks for each kind,
     ``joules[size]`` the energy.
     ``usual[a]`` is the most frequent kind from ``a``, and the components that are reached in another way.
+    ``sendings[a, size]`` tells the same of ticks, and ``charges[a, size]`` of joules.
     """
 
     def __init__(self, system: System) -> None:
@@ -31,7 +42,9 @@ class Transit:
         self._components = list(system.components)
         self._ways: dict[tuple[Menu, Menu], list[tuple[int, int]]] = {}
         self.routes: Memo[str, Memo[int, int]] = Memo(self._row)
-        self.usual: Memo[str, tuple[int, frozenset[int]]] = Memo(self._usual)
+        self.usual: Memo[str, tuple[int, tuple[int, ...]]] = Memo(self._usual)
+        self.sendings: Memo[tuple[str, int], Sending] = Memo(lambda pair: self._sending(*pair))
+        self.charges: Memo[tuple[str, int], tuple[float, Mapping[int, float]]] = Memo(lambda pair: self._charge(*pair))
         self.times: Memo[int, Memo[int, int]] = Memo(lambda size: Memo(lambda kind: self._ticks(kind, size)))
         self.joules: Memo[int, Memo[int, float]] = Memo(lambda size: Memo(lambda kind: self._joules(kind, size)))
 
@@ -48,11 +61,19 @@ class Transit:
     def _row(self, source: str) -> Memo[int, int]:
         return Memo(lambda target: self._kind(source, self._components[target]))
 
-    def _usual(self, source: str) -> tuple[int, frozenset[int]]:
+    def _usual(self, source: str) -> tuple[int, tuple[int, ...]]:
         routes = self.routes[source]
         row = [routes[c] for c in range(len(self._components))]
         kind = Counter(row).most_common(1)[0][0]
-        return kind, frozenset(c for c, other in enumerate(row) if other != kind)
+        return kind, tuple([c for c, other in enumerate(row) if other != kind])
+
+    def _sending(self, source: str, size: int) -> Sending:
+        times, routes, (kind, apart) = self.times[size], self.routes[source], self.usual[source]
+        return Sending(source, size, times[kind], {c: times[routes[c]] for c in apart})
+
+    def _charge(self, source: str, size: int) -> tuple[float, Mapping[int, float]]:
+        joules, routes, (kind, apart) = self.joules[size], self.routes[source], self.usual[source]
+        return joules[kind], {c: joules[routes[c]] for c in apart}
 
     def _kind(self, source: str, target: str) -> int:
         """The number of the kind of route between two components."""

@@ -37,7 +37,7 @@ class AbstractProcessor(Component[AbstractSheet]):
         cost = op.cost[self.name]
         return Plan(
             holds=self._holds,
-            output_bytes=tuple(t.nbytes for t in op.outputs),
+            output_bytes=tuple([t.nbytes for t in op.outputs]),
             steps=(Step("run", 1, cost.seconds, cost.joules, "compute"),),
             fill=cost.seconds,
         )

@@ -74,12 +74,11 @@ def sketch(job: Job, ops: Iterable[int], placed: dict[int, tuple[str, int]], tim
     ``placed`` gives the component and the end of ops that have a place in the trial only; the ops are added to it.
     """
     for op in ops:
-        ready: Sequence[int] = view.arrivals(job, op)
+        ready = view.arrivals(job, op)
         for p in job.graph.producers[op]:
             if p in placed:
                 source, end = placed[p]
-                moves = view.moves(job, p, op, source)
-                ready = [max(at, end + move) for at, move in zip(ready, moves, strict=True)]
+                ready = ready.raised(view.moves(job, p, op, source), end)
         k, end = Slots(timeline, job, op, ready, view).soonest()
         timeline.take(view.holds(job, op)[k], end - view.durations(job, op)[k], end)
         placed[op] = view.options(job, op)[k], end

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hetsim.schedulers.scheduler import FOREVER, Decision, Job, Scheduler, TimeSheet, View
+from hetsim.schedulers.spread import Spread
 from hetsim.workload import Op
 
 Holds = Sequence[tuple[str, ...]]
@@ -30,7 +31,7 @@ class Row:
 
     __slots__ = ("arrivals", "bid", "durations", "ends", "holds", "op", "seen", "starts", "users")
 
-    def __init__(self, op: int, arrivals: Sequence[int]) -> None:
+    def __init__(self, op: int, arrivals: Spread) -> None:
         self.op, self.arrivals = op, arrivals
         self.bid: Bid
         self.holds: Holds
@@ -116,10 +117,7 @@ class Pool:
                 self._enter(consumer)
 
     def _enter(self, op: int) -> None:
-        arrivals = self._view.arrivals(self._job, op)
-        if max(arrivals) > FOREVER:
-            arrivals = [min(at, FOREVER) for at in arrivals]
-        self._rows[op] = Row(op, arrivals)
+        self._rows[op] = Row(op, self._view.arrivals(self._job, op).capped(FOREVER))
         self._work_out(self._rows[op])
 
     def _work_out(self, row: Row) -> None:

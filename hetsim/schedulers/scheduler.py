@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Tag
 from hetsim.hardware.component import Plan
 from hetsim.registry import Registry
 from hetsim.schedulers.splitting import Splits, word_or_mapping
+from hetsim.schedulers.spread import Spread
 from hetsim.workload import Graph
 
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ class View(Protocol):
     def holds(self, job: Job, op: int) -> Sequence[tuple[str, ...]]:
         """The resources that the op queues for on each of its options."""
 
-    def arrivals(self, job: Job, op: int) -> Sequence[int]:
+    def arrivals(self, job: Job, op: int) -> Spread:
         """When the op's inputs are at each of its options: its placed producers' expected ends plus transfers."""
 
-    def starts(self, job: Job, op: int, arrivals: Sequence[int] | None = None) -> list[int]:
+    def starts(self, job: Job, op: int, arrivals: Spread | None = None) -> list[int]:
         """When the op would start on each of its options, behind all that has been placed there.
 
         ``arrivals`` are those of the op, if they are known already.
@@ -136,7 +137,7 @@ class View(Protocol):
     def energies(self, job: Job, op: int) -> Sequence[float]:
         """Joules of the op on each of its options and of moving its inputs there, without static power."""
 
-    def moves(self, job: Job, producer: int, consumer: int, source: str) -> Sequence[int]:
+    def moves(self, job: Job, producer: int, consumer: int, source: str) -> Spread:
         """Ticks for moving what ``consumer`` reads of ``producer`` from ``source`` to each option of ``consumer``."""
 
     def mean_move(self, job: Job, producer: int, consumer: int) -> float:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import add
 
-from hetsim.schedulers.scheduler import Job, View
+from hetsim.schedulers.scheduler import FOREVER, Job, View
+from hetsim.schedulers.spread import Spread
 from hetsim.schedulers.timeline import Timeline
+
+UNKNOWN = FOREVER << 62  # later than any end, even of what waits for several that never come
 
 
 class Slots:
@@ -17,7 +20,7 @@ class Slots:
 
     __slots__ = ("_arrivals", "_durations", "_holds", "_timeline", "shortest")
 
-    def __init__(self, timeline: Timeline, job: Job, op: int, arrivals: Sequence[int], view: View) -> None:
+    def __init__(self, timeline: Timeline, job: Job, op: int, arrivals: Spread, view: View) -> None:
         self._timeline, self._arrivals = timeline, arrivals
         self._holds, self._durations = view.holds(job, op), view.durations(job, op)
         self.shortest = view.shortest(job, op)
@@ -29,7 +32,7 @@ class Slots:
 
     def ends(self) -> list[int]:
         """When the op would end on each of its options."""
-        starts = self._timeline.starts(self._holds, self._arrivals, self._durations)
+        starts = self._timeline.starts(self._holds, self._arrivals.listed(), self._durations)
         return list(map(add, starts, self._durations))
 
     def soonest(self, among: Sequence[int] | None = None) -> tuple[int, int]:
@@ -39,13 +42,19 @@ class Slots:
         best found so far if they were free when the inputs are there.
         """
         earliest, holds, arrivals, durations = self._timeline.earliest, self._holds, self._arrivals, self._durations
-        options = self.shortest if among is None else among
-        best, first, floor = options[0], self.end(options[0]), min(arrivals)
-        for k in options[1:]:
-            ready, duration = arrivals[k], durations[k]
-            if floor + duration > first:
+        usual, others = arrivals.usual, arrivals.others
+        best, first = -1, UNKNOWN
+        for k in self.shortest if among is None else among:
+            duration = durations[k]
+            if usual + duration > first:
                 break
-            if ready + duration <= first:
+            if k not in others:
+                end = earliest(holds[k], usual, duration) + duration
+                if end < first or (end == first and k < best):
+                    best, first = k, end
+        for k, ready in others.items():
+            duration = durations[k]
+            if ready + duration <= first and (among is None or k in among):
                 end = earliest(holds[k], ready, duration) + duration
                 if end < first or (end == first and k < best):
                     best, first = k, end

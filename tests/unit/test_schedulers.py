@@ -19,6 +19,7 @@ from hetsim.hardware.component import Residency
 from hetsim.schedulers.ranking import by_priority
 from hetsim.schedulers.scheduler import FOREVER, TimeSheet, scheduler_kinds
 from hetsim.schedulers.slots import Slots
+from hetsim.schedulers.spread import Spread
 from hetsim.schedulers.timeline import Gaps, Timeline
 from hetsim.units import quantity, ticks
 from hetsim.workload import Cost, Graph, Op, Tensor
@@ -311,7 +312,8 @@ def test_inputs_arrive_at_many_components_as_they_do_at_each() -> None:
     job, view = Job(0, 0, 0, shape, 0), run.outlook
     for op in range(shape.size):
         arrivals = [view.arrival(job, op, part) for part in parts]
-        assert view.arrivals(job, op) == arrivals
+        found = view.arrivals(job, op)
+        assert found.listed() == list(found) == [found[k] for k in range(len(found))] == arrivals
         frees = [max(view.free(hold) for hold in holds) for holds in view.holds(job, op)]
         assert view.starts(job, op) == [max(pair) for pair in zip(arrivals, frees, strict=True)]
         if op % 7 != 6:  # the others stay open: what they send does not count
@@ -331,11 +333,25 @@ def test_the_soonest_slot_is_the_first_of_all_slots(seed: int) -> None:
     for holds in view.holds(job, 0):
         for start in draw.sample(range(0, 12, 3), draw.randint(0, 4)):
             planned.take(holds, start, start + draw.randint(1, 3))
-    slots = Slots(planned, job, 0, [draw.randint(0, 5) for _ in parts], view)  # type: ignore[arg-type]
+    apart = {k: draw.randint(0, 5) for k in draw.sample(range(12), draw.choice((0, 3, 12)))}
+    slots = Slots(planned, job, 0, Spread(draw.randint(0, 5), apart, 12), view)  # type: ignore[arg-type]
     ends = slots.ends()
     assert slots.soonest() == (ends.index(min(ends)), min(ends))
     some = [k for k in slots.shortest if draw.random() < 0.5] or slots.shortest
     assert slots.soonest(some) == min(((k, ends[k]) for k in some), key=lambda pair: (pair[1], pair[0]))
+
+
+@given(st.integers(0, 10_000))
+def test_a_spread_stands_for_its_numbers(seed: int) -> None:
+    draw, size = random.Random(seed), 6
+
+    def spread() -> Spread:
+        return Spread(draw.randint(0, 9), {k: draw.randint(0, 9) for k in draw.sample(range(size), 3)}, size)
+
+    one, other = spread(), spread()
+    assert one.raised(other, 3).listed() == [max(a, b + 3) for a, b in zip(one, other, strict=True)]
+    assert one.capped(5).listed() == [min(a, 5) for a in one]
+    assert one[1:4] == one.listed()[1:4]
 
 
 @given(st.floats(0, 1e4), st.integers(0, 100))
