@@ -197,7 +197,7 @@ class Readers:
             ((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16),
             ((*table, lanes), signal.dtype), ((total, lanes), signal.dtype),
             ((*table, wide if noisy else 0), spread.dtype), ((total * noisy, wide), spread.dtype),
-            ((deep, layout.width), np.float64), ((deep,), np.uint64),
+            ((deep, layout.width), np.float64), ((deep,), np.uint64), ((len(scale),), np.int64),
         )  # fmt: skip
         order = (apart, len(bits))
         return kernels.read_pulses(
