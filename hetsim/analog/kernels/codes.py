@@ -166,7 +166,9 @@ def _words(place: int) -> Any:
 
 
 @compiled()
-def _transpose(codes: Any, across: bool, top: int, rows: int, which: Any, apart: int, gathered: Any, words: Any) -> None:
+def _transpose(
+    codes: Any, across: bool, top: int, rows: int, which: Any, apart: int, gathered: Any, words: Any
+) -> None:
     """`_words` of up to 16 vectors at so many ``rows`` from ``top`` on: ``words`` uint32 [rows, 16]. After ``apart``
     lanes the vectors begin again. Codes that do not stand side by side are ``gathered`` int16 [rows, 16]."""
     count = len(which)
