@@ -181,8 +181,8 @@ class Imc(Component[ImcSheet]):
                 )
             name = (f"{stored.name}^T", stored.version)
         if name in bank.stored:
-            kept = bank.stored[name]
-            if kept.layers[0].sheet.storage() != todo.sheet.storage():
+            sheet = bank.stored[name].layers[0].sheet
+            if sheet is not todo.sheet and sheet.storage() != todo.sheet.storage():
                 raise ValueError(
                     f"{stored.name!r} is stored as another op's layer has it: give layers the name of the tensor"
                 )
