@@ -15,7 +15,7 @@ from hetsim.analog.kernels.compiled import compiled
 from hetsim.analog.kernels.conversion import coding_of, convert, fold, quiet, tile_of
 from hetsim.analog.kernels.memory import add_lines, load, origin, store, weighted
 from hetsim.analog.kernels.noise import derived
-from hetsim.analog.kernels.registers import SLOTS, add_rows
+from hetsim.analog.kernels.registers import SLOTS, add_rows, sum_rows
 from hetsim.analog.kernels.strips import spread, spread_whole, total
 from hetsim.analog.lines import DEPTH, GROUP, LANES, LINE
 
@@ -42,12 +42,15 @@ def _sum_planes(slots: Any, groups: int, rows: Any, line: int, table: Any, sums:
 
     ``slots`` [sets, groups, 16]: see `hetsim.analog.kernels.codes.pack`.
     """
-    sums[:] = 0
     for g in range(0, groups, DEPTH):
         count = min(DEPTH, groups - g)
         _tabulate(rows, g * GROUP, count, line, table)
         for s in range(slots.shape[0]):
-            add_rows(table, slots, (s * slots.shape[1] + g) * SLOTS, count, sums, s * SLOTS)
+            at = (s * slots.shape[1] + g) * SLOTS
+            if g == 0:
+                sum_rows(table, slots, at, count, sums, s * SLOTS)
+            else:
+                add_rows(table, slots, at, count, sums, s * SLOTS)
 
 
 @compiled()
