@@ -18,7 +18,7 @@ def rounded(x: Array, form: str) -> Array:
 
     The result is float32, or float64 for ``fp64``. Numbers beyond the format's range become infinite.
     """
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" or (form == "fp32" and x.dtype == np.float32):
         return x
     with np.errstate(over="ignore"):
         if form == "fp64":

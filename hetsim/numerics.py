@@ -59,7 +59,7 @@ def evaluated(op: Op, inputs: Sequence[Array | None], threads: int = 1) -> list[
             results = told(form(op, wires), feeds, threads).run(None, large)
         except Exception:
             raise failure(op, error) from None
-    return [y.astype(carried(y.dtype.name), copy=False) for y in results]
+    return [y.astype(carried(y.dtype), copy=False) for y in results]
 
 
 def fitted(op: Op, k: int, y: Array) -> Array:
@@ -87,7 +87,7 @@ def failure(op: Op, error: Exception) -> InputError:
 def as_stated(op: Op, inputs: Sequence[Array | None]) -> list[Array | None]:
     """Inputs in the shapes that the op states (it may read a view), in the dtype they are carried in."""
     return [
-        None if x is None or t is None else np.ascontiguousarray(x, carried(x.dtype.name)).reshape(t.shape)
+        None if x is None or t is None else np.ascontiguousarray(x, carried(x.dtype)).reshape(t.shape)
         for x, t in zip(inputs, op.inputs, strict=True)
     ]
 
@@ -97,7 +97,7 @@ def activate(activation: str | None, y: Array) -> Array:
     if activation is None:
         return y
     if activation == "Relu":
-        return np.maximum(y, 0)
+        return np.maximum(y, np.zeros_like(y))  # with a scalar, NumPy takes twice as long
     if activation == "Sigmoid":
         return (0.5 * np.tanh(0.5 * y) + 0.5).astype(y.dtype)  # the logistic function, without overflow
     if activation == "Tanh":
@@ -141,7 +141,7 @@ def lift(op: Op, y: Array) -> Array:
     if op.kind in ("Conv", "ConvInteger"):
         batch, places = source.shape[0], _places(op, source.shape[2:])
         blocks = y.reshape(op.matrix.groups, batch, -1, op.matrix.columns)
-        return blocks.transpose(1, 0, 3, 2).reshape(batch, -1, *places)
+        return np.ascontiguousarray(blocks.transpose(1, 0, 3, 2)).reshape(batch, -1, *places)
     if len(source.shape) == 1:
         return y.reshape(-1)
     shape = source.shape

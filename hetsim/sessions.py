@@ -27,9 +27,11 @@ Described = tuple[str, tuple[int, ...] | None]
 MARK = "~"  # before our own names, so that they never meet those inside a file's subgraphs
 
 
-def carried(dtype: str) -> np.dtype[Any]:
+@lru_cache(maxsize=64)
+def carried(dtype: str | np.dtype[Any]) -> np.dtype[Any]:
     """The NumPy dtype in which numbers of a tensor's dtype are kept."""
-    return np.dtype(_CARRIED.get(dtype, dtype))
+    name = dtype if isinstance(dtype, str) else dtype.name  # which NumPy spells out anew each time
+    return np.dtype(_CARRIED.get(name, name))
 
 
 def opsets(op: Op) -> tuple[tuple[str, int], ...]:
@@ -39,7 +41,12 @@ def opsets(op: Op) -> tuple[tuple[str, int], ...]:
 
 def wired(op: Op, tensor: Tensor) -> str:
     """The dtype in which a session takes or gives a tensor of the op."""
-    return tensor.dtype if op.written else carried(tensor.dtype).name
+    return tensor.dtype if op.written else _carried_name(tensor.dtype)
+
+
+@lru_cache(maxsize=64)
+def _carried_name(dtype: str) -> str:
+    return carried(dtype).name
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,9 +168,8 @@ class Crossbar:
         if not np.isfinite(time):
             raise ValueError(f"a time in seconds is expected, found {time}")
         inputs = self._checked(x, transposed)
-        negative = inputs.lowest < 0
-        signed = negative if signed is None else signed
-        if negative and not signed:
+        signed = inputs.negative if signed is None else signed
+        if inputs.negative and not signed:
             raise ValueError("unsigned inputs are expected, found negative numbers")
         sheet = self.sheet
         at = self._face(inputs, time, mode, signed, transposed, key)

@@ -104,12 +104,13 @@ class Vectors(Protocol):
 
 
 class Rows:
-    """Vectors that are the rows of ``matrix`` float32 [M, K]. ``lowest`` is the smallest number; ``finite``: whether
-    all are."""
+    """Vectors that are the rows of ``matrix`` float32 [M, K]. ``negative``: whether some numbers are; ``finite``:
+    whether all are."""
 
     def __init__(self, matrix: Single) -> None:
-        self.matrix, self.lowest = matrix, float(matrix.min())
-        self.finite = isfinite(self.lowest) and isfinite(matrix.max())
+        lowest = float(matrix.min())
+        self.matrix, self.negative = matrix, lowest < 0
+        self.finite = isfinite(lowest) and isfinite(matrix.max())
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -75,7 +75,7 @@ class Layer:
         if isinstance(inputs, Windows) and count > 1:
             inputs = inputs.matrix  # each replica takes vectors from everywhere
         if signed is None:
-            signed = inputs.lowest < 0 if isinstance(inputs, Windows) else bool((inputs < 0).any())
+            signed = inputs.negative if isinstance(inputs, Windows) else bool((inputs < 0).any())
         for r, bars in enumerate(self.replicas):
             at = (r - first) % count
             part = inputs[at::count] if count > 1 else inputs

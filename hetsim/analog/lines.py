@@ -18,6 +18,7 @@ BLOCK = 4 * LANES  # lines that are read together
 MIDDLE = 1 << 15  # what is taken off the squares of 8-bit inputs, so that they fit 16 bits
 GROUP = 6  # rows whose bits select a partial sum
 _LOST = 10_000  # what rounding may add to a variance, its inverse
+_LENT = 64  # sets of arrays that are kept, as to make them takes as long as a read of a few vectors
 DEPTH = 8  # groups whose tables of partial sums are kept together: 32 KiB
 
 Single = NDArray[np.float32]
@@ -249,13 +250,22 @@ class Room(threading.local):
 
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
+        self._lent: dict[Any, tuple[NDArray[Any], ...]] = {}
 
     def lent(self, *wanted: tuple[tuple[int, ...], Any]) -> tuple[NDArray[Any], ...]:
         """Arrays of shapes and types, each starting on a cache line; those lent before are no longer to be used."""
+        if wanted not in self._lent:
+            if len(self._lent) == _LENT:
+                self._lent.clear()
+            self._lent[wanted] = self._made(wanted)
+        return self._lent[wanted]
+
+    def _made(self, wanted: Sequence[tuple[tuple[int, ...], Any]]) -> tuple[NDArray[Any], ...]:
         sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in wanted]
         full = sum(sizes) + LINE * len(sizes)
         if self._memory.size < full:
             self._memory = np.empty(full, np.uint8)
+            self._lent.clear()  # which would keep the memory of before
         raw, found = self._memory, list[NDArray[Any]]()
         at = -raw.__array_interface__["data"][0] % LINE
         for (shape, dtype), size in zip(wanted, sizes, strict=True):

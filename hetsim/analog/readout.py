@@ -74,8 +74,9 @@ class Readers:
         from hetsim.analog import kernels
 
         course, (count, rows) = self._course(signed), inputs.shape
-        frozen = np.uint64(derive(key, "lasting") if lasting is None else lasting)
-        read = partial(self._one_by_one, frozen) if self._drawn or self._bowed else self._read
+        read: Callable[..., tuple[int, float]] = self._read
+        if self._drawn or self._bowed:
+            read = partial(self._one_by_one, np.uint64(derive(key, "lasting") if lasting is None else lasting))
         values = np.empty((count, self.layout.tiling.columns), np.float32)
 
         def piece(part: tuple[slice, NDArray[np.int64]]) -> tuple[NDArray[Any], float, int]:
@@ -197,7 +198,7 @@ class Readers:
             ((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16),
             ((*table, lanes), signal.dtype), ((total, lanes), signal.dtype),
             ((*table, wide if noisy else 0), spread.dtype), ((total * noisy, wide), spread.dtype),
-            ((deep, layout.width), np.float64), ((deep,), np.uint64),
+            ((deep, layout.width), np.float64), ((deep,), np.uint64), ((len(scale),), np.int64),
         )  # fmt: skip
         order = (apart, len(bits))
         return kernels.read_pulses(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hetsim.analog.drive import Codes, Single
+from hetsim.analog.lines import LANES
 
 Pair = tuple[int, int]
 
@@ -20,8 +22,8 @@ class Windows:
     image, row after row.
 
     All pairs are of rows and columns: ``places`` are those of an image, ``pads`` zeros before rows and columns, then
-    after them. ``peaks`` [images, H + pads, W + pads] are largest magnitudes over the channels, ``lowest`` is the
-    smallest number.
+    after them. ``peaks`` [images, H + pads, W + pads] are largest magnitudes over the channels, with memory for a strip
+    behind; ``negative``: whether some numbers are; ``finite``: whether all are.
     """
 
     images: Single
@@ -31,7 +33,8 @@ class Windows:
     dilations: Pair
     places: Pair
     peaks: Single
-    lowest: float
+    negative: bool
+    finite: bool
 
     @classmethod
     def of(
@@ -43,6 +46,8 @@ class Windows:
         dilations: Pair = (1, 1),
     ) -> Self:
         """``pads``: zeros before rows and columns, then after them. Raises ValueError for images without a place."""
+        from hetsim.analog import kernels
+
         pixels = np.ascontiguousarray(images, np.float32)
         if pixels.ndim != 4 or pixels.size == 0:
             raise ValueError(f"images [images, channels, rows, columns] are expected, found shape {pixels.shape}")
@@ -52,21 +57,17 @@ class Windows:
         ]
         if min(places) < 1:
             raise ValueError(f"windows of {kernel} do not fit into images of {pixels.shape[2:]} with pads {pads}")
-        low, high = pixels.min(axis=1), pixels.max(axis=1)
-        size, (top, left, bottom, right) = (places[0], places[1]), pads
-        peaks = _padded(np.maximum(high, -low), pads)
-        return cls(pixels, kernel, strides, (top, left, bottom, right), dilations, size, peaks, float(low.min()))
+        size, (top, left, bottom, right), (count, channels, *shape) = (places[0], places[1]), pads, pixels.shape
+        peaks = _with_room((count, *shape))
+        negative, finite = kernels.magnitudes(pixels.reshape(count, channels, -1), peaks.reshape(count, -1))
+        peaks = _padded(peaks, pads)
+        return cls(pixels, kernel, strides, (top, left, bottom, right), dilations, size, peaks, negative, finite)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(M, K)."""
         places, kernel = self.places, self.kernel
         return len(self.images) * places[0] * places[1], self.images.shape[1] * kernel[0] * kernel[1]
-
-    @property
-    def finite(self) -> bool:
-        """Whether all numbers are."""
-        return bool(np.isfinite(self.peaks).all())
 
     @property
     def matrix(self) -> Single:
@@ -109,6 +110,11 @@ def _padded(images: Single, pads: Sequence[int]) -> Single:
     if not any(pads):
         return images
     *outer, tall, wide = images.shape
-    padded = np.zeros((*outer, tall + pads[0] + pads[2], wide + pads[1] + pads[3]), np.float32)
+    padded = _with_room((*outer, tall + pads[0] + pads[2], wide + pads[1] + pads[3]))
     padded[..., pads[0] : pads[0] + tall, pads[1] : pads[1] + wide] = images
     return padded
+
+
+def _with_room(shape: tuple[int, ...]) -> Single:
+    """Zeros, with memory for a strip behind."""
+    return np.zeros(prod(shape) + LANES, np.float32)[:-LANES].reshape(shape)

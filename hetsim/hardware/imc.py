@@ -136,7 +136,7 @@ class Imc(Component[ImcSheet]):
             values, joules, counts = _products(x, kept, moment, time, todo.signed, flipped)
         except ValueError as error:
             raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
-        made = finish(op, lift(op, values if len(values) > 1 else values[0]), inputs)
+        made = finish(op, lift(op, values), inputs)
         steps, setup = {"integrate": Measured(_count(plan, "integrate"), joules)}, None
         if _writes(plan):
             setup = seconds
@@ -181,8 +181,8 @@ class Imc(Component[ImcSheet]):
                 )
             name = (f"{stored.name}^T", stored.version)
         if name in bank.stored:
-            kept = bank.stored[name]
-            if kept.layers[0].sheet.storage() != todo.sheet.storage():
+            sheet = bank.stored[name].layers[0].sheet
+            if sheet is not todo.sheet and sheet.storage() != todo.sheet.storage():
                 raise ValueError(
                     f"{stored.name!r} is stored as another op's layer has it: give layers the name of the tensor"
                 )
@@ -277,7 +277,8 @@ def _lowered(op: Op, inputs: Sequence[Array | None]) -> tuple[Sequence[Array | W
 def _products(
     x: Sequence[Array | Windows], kept: Stored, moment: Moment, time: float, signed: bool, flipped: bool
 ) -> tuple[Array, float, Mapping[str, float]]:
-    """Products of each group, [G, M, N], the joules that cells dissipated, and what is counted."""
+    """Products of each group, [G, M, N], or of the only one, [M, N], the joules that cells dissipated, and what is
+    counted."""
     import numpy as np
 
     from hetsim.keys import key
@@ -294,7 +295,8 @@ def _products(
     if any(r.checked for r in readings):
         counts["an_checked"] = float(sum(r.checked for r in readings))
         counts["an_wrong"] = float(sum(r.wrong for r in readings))
-    return np.stack([r.values for r in readings]), sum(r.joules for r in readings), counts
+    values = [r.values for r in readings]
+    return values[0] if len(values) == 1 else np.stack(values), sum(r.joules for r in readings), counts
 
 
 def _stored(op: Op) -> Matrix | None:

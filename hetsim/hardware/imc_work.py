@@ -123,9 +123,10 @@ class Work:
     def read_back(self) -> tuple[float, float]:
         """Seconds and cells of reading back every array to which another one is fitted."""
         sheet, count = self.sheet, self.sheet.replicas * (self.sheet.arrays - 1)
+        if not count:
+            return 0.0, 0
         once = sheet.device.write.model_copy(update={"pulses": 1.0, "time": 0.0})  # a verify read, row by row
-        seconds = sheet.programming.expected(self._shapes() * count, once) if count else 0.0
-        return seconds, self._cells * count
+        return sheet.programming.expected(self._shapes() * count, once), self._cells * count
 
     def write_steps(self, pulses: float) -> tuple[Step, ...]:
         """Instructions of writing it in so many pulses."""

@@ -2,7 +2,8 @@
 
 A convolution or dense layer with M vectors, K rows and N columns stands for a product [M, K] x [K, N] of BLAS for each
 bit of its inputs. Both are measured turn about in one run, by processor time and with one thread each; a simulation is
-all of it: planning, events, programming, products, pooling on the processor, and the answer.
+all of it: planning, events, programming, products, pooling on the processor, and the answer. BLAS multiplies every
+vector; a read leaves out those that drive no row, as 63 % of the first layer's do with MNIST's digits on black.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def against_products(question: dict[str, Any]) -> tuple[float, float]:
 
 NETWORKS = {"MNIST CNN": mnist, "ResNet by shape": resnet}
 BITS = 8
-LIMITS = {"MNIST CNN": 15, "ResNet by shape": 4}  # asserted: somewhat beyond what is met on a noisy machine
+LIMITS = {"MNIST CNN": 10, "ResNet by shape": 4}  # asserted: somewhat beyond what is met on a noisy machine
 
 
 @pytest.mark.parametrize("numerics", ["ideal", "analog"])

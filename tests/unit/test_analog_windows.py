@@ -95,3 +95,17 @@ def test_rows_shorter_than_a_strip_have_the_codes_of_their_matrix(part: slice) -
 def test_every_so_manyth_window() -> None:
     windows = Windows.of(np.random.default_rng(0).normal(size=(2, 3, 17, 40)), (3, 2), (2, 1), (0, 1, 2, 1))
     assert (windows.every(7) == windows.matrix[::7]).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 1, 7), (2, 1, 4, 4), (2, 3, 5, 9)])  # less than a strip, one, some and a part
+@pytest.mark.parametrize("strange", [None, -0.0, -1.0, np.inf, np.nan])
+def test_what_is_known_of_images(shape: tuple[int, ...], strange: float | None) -> None:
+    pixels = np.random.default_rng(0).random(shape).astype(np.float32)
+    if strange is not None:
+        pixels[-1, 0, 0, -1] = strange
+    windows = Windows.of(pixels, (1, 3), pads=(1, 2, 0, 1))
+    assert windows.negative == (strange == -1.0)
+    assert windows.finite == np.isfinite(pixels).all()
+    if windows.finite:
+        peaks = np.pad(np.abs(pixels).max(axis=1), ((0, 0), (1, 0), (2, 1)))
+        assert (windows.peaks == peaks).all()

@@ -1,4 +1,4 @@
-"""Numbers as input codes, also those that a convolution's windows show, and codes as the tables want their bits."""
+"""Numbers as input codes, and codes as the tables want their bits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import load, load_words, origin, store, write_shorts
+from hetsim.analog.kernels.memory import load_words, origin, parts, write_shorts, write_words
 from hetsim.analog.kernels.registers import SLOTS
-from hetsim.analog.kernels.strips import nearest, spread_whole
+from hetsim.analog.kernels.strips import spread_whole
 from hetsim.analog.lines import DEPTH, GROUP, LANES, LINE
 
 _f32, _i16, _i32, _u32 = np.float32, np.int16, np.int32, np.uint32
@@ -17,7 +17,7 @@ _TINY = np.finfo(np.float32).tiny
 
 
 @compiled()
-def _unit(largest: Any, top: Any) -> Any:
+def unit_of(largest: Any, top: Any) -> Any:
     """What one code unit stands for, so that the ``largest`` magnitude becomes the code ``top``."""
     unit = largest / _f32(top)
     return unit if unit >= _TINY else _f32(1.0)
@@ -31,154 +31,86 @@ def quantise(x: Any, top: Any, codes: Any, scale: Any) -> None:
         largest = _i32(0)
         for k in range(x.shape[1]):  # floats without their sign are in the order of their bits
             largest = max(largest, bits[m, k] & _i32(0x7FFFFFFF))
-        unit = _unit(np.int32(largest).view(np.float32), top)
+        unit = unit_of(np.int32(largest).view(np.float32), top)
         scale[m], inverse = unit, _f32(1.0) / unit
         for k in range(x.shape[1]):
             codes[m, k] = _i16(_i32(np.rint(x[m, k] * inverse)))
 
 
 @compiled()
-def _peaks(peak: Any, shape: Any, y: int, x: int, out: Any) -> None:
-    """Largest magnitude in each of a run of windows, in row ``y`` of them and from ``x`` on: ``out`` float32 [n].
-
-    ``peak`` has its padding.
-    """
-    kernel, stride, dilation, _ = shape
-    out[:] = _f32(0.0)
-    for i in range(kernel[0]):
-        line = peak[y * stride[0] + i * dilation[0]]
-        for j in range(kernel[1]):
-            source, jump = line[x * stride[1] + j * dilation[1] :], stride[1]
-            for p in range(len(out)):
-                out[p] = max(out[p], source[p * jump])
-
-
-@compiled()
-def _seen(shape: Any, x: int, count: int, wide: int, inverse: Any) -> None:
-    """Copy the first row of ``inverse`` float32 [1 + kernel, windows + 16] to the others, of so many windows from ``x``
-    on in their row, but with zeros for windows that see padding in a column of the kernel."""
-    kernel, stride, dilation, before = shape
-    for j in range(kernel[1]):
-        column = x * stride[1] + j * dilation[1] - before[1]
-        for p in range(count):
-            inside = 0 <= column + p * stride[1] < wide
-            inverse[1 + j, p] = inverse[0, p] if inside else _f32(0.0)
-
-
-@inlined()
-def _run(images: Any, at: int, inverse: Any, scales: int, count: int, codes: Any, to: int) -> None:
-    """Codes, from index ``to`` on, of ``count`` pixels from index ``at`` on, each with a scale of its own, the inverse
-    of which stands in ``inverse`` from index ``scales`` on; all of them flat. The last strip may cover some of the one
-    before, or of what comes next."""
-    for p in range(0, count, LANES):
-        place = max(min(p, count - LANES), 0)
-        store(nearest(load(images, at + place) * load(inverse, scales + place)), codes, to + place)
-
-
-@compiled()
-def _leaps(images: Any, at: int, leap: int, inverse: Any, scales: int, count: int, codes: Any, to: int) -> None:
-    """As `_run`, of pixels that stand ``leap`` apart; where the scale has no inverse there need be none."""
-    for p in range(count):
-        one = inverse[scales + p]
-        codes[to + p] = _i16(_i32(np.rint(images[at + p * leap] * one))) if one != _f32(0.0) else _i16(0)
-
-
-@compiled()
-def _fill(
-    images: Any, image: int, shape: Any, y: int, x: int, count: int, inverse: Any, codes: Any, first: int
-) -> None:
-    """Codes of a run of ``count`` windows of an image: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``
-    of their scales, see `_seen`. Columns behind the run, which come next, may be written too."""
-    kernel, stride, dilation, before = shape
-    k, (_, channels, tall, wide), pixels, found = 0, images.shape, images.reshape(-1), codes.reshape(-1)
-    scales, deep, most = inverse.reshape(-1), codes.shape[1], max(count, LANES)
-    strips = stride[1] == 1 and first + most <= deep
-    for c in range(channels):
-        for i in range(kernel[0]):
-            row = y * stride[0] + i * dilation[0] - before[0]
-            start = ((image * channels + c) * tall + row) * wide + x * stride[1] - before[1]
-            for j in range(kernel[1]):
-                at, to, of = start + j * dilation[1], k * deep + first, (1 + j) * inverse.shape[1]
-                k += 1
-                if row < 0 or row >= tall:
-                    found[to : to + count] = _i16(0)
-                elif strips and at >= 0 and at + most <= images.size:  # beside a row stands another, which counts none
-                    _run(pixels, at, scales, of, count, found, to)
-                else:
-                    _leaps(pixels, at, stride[1], scales, of, count, found, to)
-
-
-@compiled(nogil=True)
-def quantise_windows(
-    images: Any, peaks: Any, shape: Any, size: Any, begin: int, top: Any, codes: Any, scale: Any
-) -> None:
-    """As `quantise`, of the windows of a convolution from the ``begin``-th on: ``codes`` int16 [K, M].
-
-    ``images`` float32 [images, C, H, W] without padding; ``peaks`` [images, H + pads, W + pads] their largest
-    magnitudes over the channels, with it; ``shape``: kernel, strides, dilations and padding before, of rows and columns
-    each; ``size``: windows in a column and in a row of an image, all of them within it.
-    """
-    done, inverse = 0, np.zeros((1 + shape[0][1], size[1] + LANES), np.float32)
-    while done < len(scale):
-        line, x = divmod(begin + done, size[1])
-        image, y = divmod(line, size[0])
-        count = min(size[1] - x, len(scale) - done)
-        units = scale[done : done + count]
-        _peaks(peaks[image], shape, y, x, units)
-        for p in range(count):
-            units[p] = _unit(units[p], top)
-            inverse[0, p] = _f32(1.0) / units[p]
-        _seen(shape, x, count, images.shape[3], inverse)
-        _fill(images, image, shape, y, x, count, inverse, codes, done)
-        done += count
-
-
-@inlined()
-def _word(code: Any) -> Any:
-    """The magnitude of a code in the lower half if it is positive, in the upper if negative."""
-    return _u32(max(_i32(code), _i32(0))) | (_u32(max(-_i32(code), _i32(0))) << _u32(16))
-
-
-@compiled()
-def _transpose(codes: Any, across: bool, top: int, rows: int, first: int, count: int, apart: int, words: Any) -> None:
-    """The codes of ``count`` vectors from ``first`` on in the lanes of ``words`` uint32 [rows, 16], at the rows from
-    ``top`` on; see `_word`. After ``apart`` lanes the vectors begin again."""
-    words[rows:] = 0
-    if count < apart:
-        words[:rows] = 0
-    if across:
-        for k in range(rows):
-            run, source = words[k], codes[top + k, first : first + count]
-            for lane in range(count):
-                run[lane] = _word(source[lane])
+def shown(codes: Any, across: bool, every: bool, which: Any) -> int:
+    """Write the numbers of the vectors of ``codes`` int16 [M, K], or ``across`` [K, M], to ``which`` int64 [M], those
+    of vectors of nothing but zeros only if ``every`` one is wanted; how many there are."""
+    some, found = np.zeros(len(which), np.int16), 0
+    if every:
+        some[:] = _i16(1)
+    elif across:
+        for k in range(codes.shape[0]):
+            row = codes[k]
+            for m in range(len(some)):
+                some[m] |= row[m]
     else:
-        for lane in range(count):
-            source = codes[first + lane, top : top + rows]
-            for k in range(rows):
-                words[k, lane] = _word(source[k])
-    for lane in range(apart, LANES):
-        for k in range(rows):
-            words[k, lane] = words[k, lane - apart]
+        for m in range(len(some)):
+            for k in range(codes.shape[1]):
+                some[m] |= codes[m, k]
+    for m in range(len(some)):
+        which[found] = m
+        found += some[m] != _i16(0)
+    return found
+
+
+@inlined()
+def _words(place: int) -> Any:
+    """The magnitudes of 16 codes at an address, in the lower halves of words if they are positive, in the upper if
+    negative."""
+    none, one, all_bits = _i16(0), _i16(1), _i16(0x7FFF)
+    return parts(place, none, all_bits, one, none) | (
+        parts(place, none, all_bits, none, one) << spread_whole(_i32(16))
+    )
 
 
 @compiled()
-def pack(
-    codes: Any, across: bool, first: int, vectors: int, height: int, apart: int, bits: Any, slots: Any
+def _transpose(
+    codes: Any, across: bool, top: int, rows: int, which: Any, apart: int, gathered: Any, words: Any
 ) -> None:
-    """Bits of so many vectors from ``first`` on of ``codes`` int16 [M, K], or ``across`` [K, M], as
+    """`_words` of up to 16 vectors at so many ``rows`` from ``top`` on: ``words`` uint32 [rows, 16]. After ``apart``
+    lanes the vectors begin again. Codes that do not stand side by side are ``gathered`` int16 [rows, 16]."""
+    count = len(which)
+    place, step = origin(codes) + top * codes.strides[0] + 2 * which[0], codes.strides[0]
+    if not across or count < LANES or which[count - 1] - which[0] >= LANES:
+        place, step = origin(gathered), 2 * LANES
+        for lane in range(count):
+            if across:
+                for k in range(rows):
+                    gathered[k, lane] = codes[top + k, which[lane]]
+            else:
+                source = codes[which[lane], top : top + rows]
+                for k in range(rows):
+                    gathered[k, lane] = source[k]
+        for lane in range(apart, LANES):
+            for k in range(rows):
+                gathered[k, lane] = gathered[k, lane - apart]
+    for k in range(rows):
+        write_words(_words(place + k * step), origin(words) + 4 * LANES * k)
+
+
+@compiled()
+def pack(codes: Any, across: bool, which: Any, height: int, apart: int, bits: Any, slots: Any) -> None:
+    """Bits of the vectors ``which`` int64 of ``codes`` int16 [M, K], or ``across`` [K, M], as
     `hetsim.analog.kernels.registers.add_rows` wants them.
 
     ``slots`` uint16 [tiles down, sets, groups, 16]: the slots of ``apart`` vectors, a power of two up to 16, stand
     side by side, plane after plane; then come the next vectors, in a new set. ``bits`` uint32 [planes of such
-    vectors, padded to whole sets]: which bit of a word, see `_word`, each slot shows. Tiles have ``height`` rows.
+    vectors, padded to whole sets]: which bit of a word, see `_words`, each slot shows. Tiles have ``height`` rows.
     """
     numbers = codes.shape[0] if across else codes.shape[1]
     sets, words = len(bits) // SLOTS, np.empty((slots.shape[2] * GROUP, LANES), np.uint32)
+    gathered = np.zeros((len(words), LANES), np.int16)
     for r in range(slots.shape[0]):
         rows = min(height, numbers - r * height)
-        for q in range(-(-vectors // apart)):
-            begin, count = first + q * apart, min(apart, vectors - q * apart)
-            _transpose(codes, across, r * height, rows, begin, count, apart, words)
+        words[rows:] = 0
+        for q in range(-(-len(which) // apart)):
+            _transpose(codes, across, r * height, rows, which[q * apart : (q + 1) * apart], apart, gathered, words)
             for s in range(sets):
                 shift = load_words(bits, s * SLOTS)
                 out = ((r * slots.shape[1] + q * sets + s) * slots.shape[2]) * SLOTS

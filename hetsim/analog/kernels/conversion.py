@@ -82,19 +82,37 @@ def convert(
 
 
 @compiled()
-def fold(lines: Any, shares: Any, scale: Any, out: Any) -> None:
-    """Add up the lines of each output, a B/L-th of ``lines`` [M, B] apart, each vector's times ``scale`` float64 [M]:
-    ``out`` float32 [M, outputs].
+def quiet(lines: Any, drive: Any) -> bool:
+    """Whether vectors that drive no row may be left out, as converters show nothing where signal and noise are none.
 
-    The first of ``shares`` is 1. What is added up stays in ``lines``.
+    Not where squares of signals are added up, whose sum would take another order.
     """
-    apart, count = lines.shape[1] // shares.shape[0], out.shape[1]
-    start, to = origin(lines), origin(out)
-    for m in range(len(scale)):
-        for k in range(1, shares.shape[0]):
-            for j in range(apart):
+    shown = drive.limits[0] > 0.0 or drive.limits[1] < 0.0 or lines.power.shape[2] > 0
+    for offset in lines.offset.flat:
+        shown |= np.floor(offset) != 0.0
+    return not shown
+
+
+@compiled()
+def fold(lines: Any, shares: Any, which: Any, scale: Any, out: Any) -> None:
+    """Add up the lines of each output, a B/L-th of ``lines`` [V, B] apart, times the ``scale`` float64 [M] of their
+    vectors, ``which`` int64 [V] of ``out`` float32 [M, outputs].
+
+    The first of ``shares`` is 1. Sums of some of the lines stay in ``lines``.
+    """
+    last, count = shares.shape[0] - 1, out.shape[1]
+    apart, start, to = lines.shape[1] // (last + 1), origin(lines), origin(out)
+    for m, vector in enumerate(which):
+        own = scale[vector]
+        if last == 0:
+            for j in range(0, count - LANES + 1, LANES):
+                write(scaled(start + 8 * (m * lines.shape[1] + j), own), to + vector * out.strides[0] + 4 * j)
+            for j in range(count // LANES * LANES, count):
+                out[vector, j] = _f32(own * lines[m, j])
+            continue
+        for k in range(1, last):
+            for j in range(count):
                 lines[m, j] += shares[k] * lines[m, k * apart + j]
-        for j in range(0, count - LANES + 1, LANES):
-            write(scaled(start + 8 * (m * lines.shape[1] + j), scale[m]), to + m * out.strides[0] + 4 * j)
-        for j in range(count // LANES * LANES, count):
-            out[m, j] = _f32(scale[m] * lines[m, j])
+        share, other = shares[last], last * apart
+        for j in range(count):
+            out[vector, j] = _f32(own * (lines[m, j] + share * lines[m, other + j]))

@@ -132,5 +132,5 @@ def read_levels(
                     seeds, vectors, sums, spreads, output,
                 )  # fmt: skip
                 clipped, saved = clipped + clips, saved + square
-            fold(output, lines.shares, scale[begin : begin + vectors], out[begin:, start : start + count])
+            fold(output, lines.shares, np.arange(begin, begin + vectors), scale, out[:, start : start + count])
     return clipped, saved

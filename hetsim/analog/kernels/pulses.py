@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from hetsim.analog.kernels.codes import pack
+from hetsim.analog.kernels.codes import pack, shown
 from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.kernels.conversion import coding_of, convert, fold, tile_of
+from hetsim.analog.kernels.conversion import coding_of, convert, fold, quiet, tile_of
 from hetsim.analog.kernels.memory import add_lines, load, origin, store, weighted
 from hetsim.analog.kernels.noise import derived
-from hetsim.analog.kernels.registers import SLOTS, add_rows
+from hetsim.analog.kernels.registers import SLOTS, add_rows, sum_rows
 from hetsim.analog.kernels.strips import spread, spread_whole, total
 from hetsim.analog.lines import DEPTH, GROUP, LANES, LINE
 
@@ -42,12 +42,15 @@ def _sum_planes(slots: Any, groups: int, rows: Any, line: int, table: Any, sums:
 
     ``slots`` [sets, groups, 16]: see `hetsim.analog.kernels.codes.pack`.
     """
-    sums[:] = 0
     for g in range(0, groups, DEPTH):
         count = min(DEPTH, groups - g)
         _tabulate(rows, g * GROUP, count, line, table)
         for s in range(slots.shape[0]):
-            add_rows(table, slots, (s * slots.shape[1] + g) * SLOTS, count, sums, s * SLOTS)
+            at = (s * slots.shape[1] + g) * SLOTS
+            if g == 0:
+                sum_rows(table, slots, at, count, sums, s * SLOTS)
+            else:
+                add_rows(table, slots, at, count, sums, s * SLOTS)
 
 
 @compiled()
@@ -154,16 +157,22 @@ def read_pulses(
     ``drive``: `hetsim.analog.drive`. ``blocks`` int64 [n, 3]: number of a block, its first output and
     its number of outputs. ``scale`` float64 [M]. ``key`` uint64 and ``first``, the index of the first vector,
     decide the noise. ``room``: scratch for as many vectors as are read at a time, see `hetsim.analog.readout`. Returns
-    how many conversions clipped, and the signals' squares weighted by ``lines.power``.
+    how many conversions clipped, and the signals' squares weighted by ``lines.power``. Vectors that drive no row, as
+    many are of images on a black ground, are left out where that shows nothing.
     """
-    slots, tables, sums, spread_tables, spreads, output, seeds = room
+    slots, tables, sums, spread_tables, spreads, output, seeds, read = room
+    read = read[: shown(codes, across, not quiet(lines, drive), read)]
+    if len(read) < len(scale):  # nothing comes out where nothing goes in
+        for n in range(blocks.shape[0]):
+            out[:, blocks[n, 1] : blocks[n, 1] + blocks[n, 2]] = _f32(0.0)
     clipped, saved, deep = 0, 0.0, len(seeds)
     rows = codes.shape[0] if across else codes.shape[1]
-    for begin in range(0, len(scale), deep):
-        vectors = min(deep, len(scale) - begin)
+    for begin in range(0, len(read), deep):
+        which = read[begin : begin + deep]
+        vectors = len(which)
         for m in range(vectors):
-            seeds[m] = derived(key, first + begin + m)
-        pack(codes, across, begin, vectors, tile, order[0], bits, slots)
+            seeds[m] = derived(key, first + which[m])
+        pack(codes, across, which, tile, order[0], bits, slots)
         taken = -(-vectors // order[0]) * order[1]
         some = (slots[:, : taken // SLOTS], tables, sums[:taken], spread_tables, spreads[:taken])
         for n in range(blocks.shape[0]):
@@ -175,6 +184,5 @@ def read_pulses(
                     output,
                 )  # fmt: skip
                 clipped, saved = clipped + clips, saved + square
-            part = slice(begin, begin + vectors)
-            fold(output, lines.shares, scale[part], out[part, start : start + count])
+            fold(output, lines.shares, which, scale, out[:, start : start + count])
     return clipped, saved

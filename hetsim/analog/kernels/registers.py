@@ -50,42 +50,48 @@ def _four(builder: Any, place: Any, at: int) -> list[Any]:
     return [builder.and_(builder.lshr(word, _INDEX(16 * i)), _INDEX(0xFFFF)) for i in range(4)]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def add_rows(typing: Any, table: Any, offsets: Any, at: Any, groups: Any, sums: Any, row: Any) -> Any:
-    """Add to the 16 rows of ``sums`` from ``row`` on, 64 bytes each, a row of ``table`` for each of ``groups``.
+def _row_adder(onward: bool) -> Any:
+    """`add_rows` if sums go ``onward`` from what they were, else `sum_rows`."""
 
-    ``table`` and ``sums`` are contiguous, aligned arrays of float32, int16 or uint16; ``offsets`` uint16, from
-    ``at`` on, are [groups, 16] bytes from the start of the table.
-    """
-    whole = types.int64
-    single = table.dtype == types.float32
+    @intrinsic  # type: ignore[untyped-decorator]
+    def function(typing: Any, table: Any, offsets: Any, at: Any, groups: Any, sums: Any, row: Any) -> Any:
+        whole = types.int64
+        single = table.dtype == types.float32
 
-    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        table, offsets, at, groups, sums, row = arguments
-        element, lanes = (ir.FloatType(), LANES) if single else (ir.IntType(16), 2 * LANES)
-        kind, add = ir.VectorType(element, lanes), builder.fadd if single else builder.add
-        rows = address(context, builder, found.args[0], table, _INDEX(0), _BYTE)
-        first = builder.mul(row, _INDEX(lanes))
-        held = SLOTS if WIDE else SLOTS // 4
-        for slot in range(0, SLOTS, held):
-            offset = builder.add(at, _INDEX(slot))
-            chosen = address(context, builder, found.args[1], offsets, offset, ir.IntType(16))
-            where = [builder.add(first, _INDEX((slot + s) * lanes)) for s in range(held)]
-            places = [address(context, builder, found.args[4], sums, w, kind) for w in where]
+        def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+            table, offsets, at, groups, sums, row = arguments
+            element, lanes = (ir.FloatType(), LANES) if single else (ir.IntType(16), 2 * LANES)
+            kind, add = ir.VectorType(element, lanes), builder.fadd if single else builder.add
+            rows = address(context, builder, found.args[0], table, _INDEX(0), _BYTE)
+            first = builder.mul(row, _INDEX(lanes))
+            held = SLOTS if WIDE else SLOTS // 4
+            for slot in range(0, SLOTS, held):
+                offset = builder.add(at, _INDEX(slot))
+                chosen = address(context, builder, found.args[1], offsets, offset, ir.IntType(16))
+                where = [builder.add(first, _INDEX((slot + s) * lanes)) for s in range(held)]
+                places = [address(context, builder, found.args[4], sums, w, kind) for w in where]
 
-            def body(g: Any, held: list[Any], chosen: Any = chosen) -> list[Any]:
-                group = builder.gep(chosen, [builder.mul(g, _INDEX(SLOTS))])
-                offset = [each for s in range(0, len(held), 4) for each in _four(builder, group, s)]
-                picked = [builder.gep(rows, [o]) for o in offset]
-                parts = [builder.load(builder.bitcast(p, kind.as_pointer()), align=LINE) for p in picked]
-                return [add(x, y) for x, y in zip(held, parts, strict=True)]
+                def body(g: Any, held: list[Any], chosen: Any = chosen) -> list[Any]:
+                    group = builder.gep(chosen, [builder.mul(g, _INDEX(SLOTS))])
+                    offset = [each for s in range(0, len(held), 4) for each in _four(builder, group, s)]
+                    picked = [builder.gep(rows, [o]) for o in offset]
+                    parts = [builder.load(builder.bitcast(p, kind.as_pointer()), align=LINE) for p in picked]
+                    return [add(x, y) for x, y in zip(held, parts, strict=True)]
 
-            results = _counted(builder, groups, [builder.load(p, align=LINE) for p in places], body)
-            for place, result in zip(places, results, strict=True):
-                builder.store(result, place, align=LINE)
-        return context.get_dummy_value()
+                begun = [builder.load(p, align=LINE) if onward else ir.Constant(kind, None) for p in places]
+                for place, result in zip(places, _counted(builder, groups, begun, body), strict=True):
+                    builder.store(result, place, align=LINE)
+            return context.get_dummy_value()
 
-    return types.void(table, offsets, whole, whole, sums, whole), emit
+        return types.void(table, offsets, whole, whole, sums, whole), emit
+
+    return function
+
+
+# Sums of a row of `table` for each of `groups`, in the 16 rows of `sums` from `row` on, 64 bytes each, or added to what
+# stands there. `table` and `sums` are contiguous, aligned arrays of float32, int16 or uint16; `offsets` uint16, from
+# index `at` on, are [groups, 16] bytes from the start of the table.
+sum_rows, add_rows = _row_adder(False), _row_adder(True)
 
 
 def _multiplied(builder: Any, value: Any, weights: Any, total: Any) -> Any:
