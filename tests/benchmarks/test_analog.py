@@ -142,15 +142,16 @@ def against_blas(work: Work) -> tuple[float, float]:
 
 
 def two_threads(work: Work) -> float:
-    """Rate with two threads over that with one, by the clock: the median of the turns' ratios, for some machines change
-    their pace from one turn to another."""
+    """Rate with two threads over that with one, by the clock, each of the fastest of some reads, as a second processor
+    may be asleep at first, or at work for others: the median of the turns' ratios, for some machines change their pace
+    from one turn to another."""
     ratios = []
     for _ in range(2 * TURNS + 1):
         spent = []
         for count in (1, 2):
             with threads(count):
                 work.read()
-                spent.append(min(seconds(work.read, time.perf_counter) for _ in range(2)))
+                spent.append(min(seconds(work.read, time.perf_counter) for _ in range(8)))
         ratios.append(spent[0] / spent[1])
     return statistics.median(ratios)
 

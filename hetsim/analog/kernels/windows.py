@@ -17,27 +17,23 @@ _f32, _i16, _i32 = np.float32, np.int16, np.int32
 
 @compiled(nogil=True)
 def magnitudes(images: Any, peaks: Any) -> tuple[bool, bool]:
-    """Write the largest magnitudes of ``images`` float32 [images, C, pixels] over the channels to ``peaks`` float32
-    [images, pixels]; whether some numbers are negative, and whether all are finite."""
+    """Raise ``peaks`` float32 [images, pixels], with memory for a strip behind, to the largest magnitudes of ``images``
+    float32 [images, C, pixels] over the channels; whether some numbers are negative, and whether all are finite."""
     count, channels, pixels = images.shape
     flat, out, few = images.reshape(-1), peaks.reshape(-1), np.zeros(LANES, np.float32)
     nothing = spread(_f32(0.0))
     lowest, strange = nothing, nothing
     for i in range(count):
-        for p in range(0, pixels, LANES):
-            place, largest = max(min(p, pixels - LANES), 0), nothing
-            for c in range(channels):
-                start = (i * channels + c) * pixels + place
-                if pixels < LANES:
-                    few[:pixels] = flat[start : start + pixels]
-                numbers = load(few, 0) if pixels < LANES else load(flat, start)
-                largest, lowest = most(magnitude(numbers), largest), least(numbers, lowest)
-                strange = strange + numbers * nothing  # NaN, of what is not finite
+        for c in range(channels):  # images pass by in the order of memory, their peaks stay in the nearest cache
+            start = (i * channels + c) * pixels
             if pixels < LANES:
-                store(largest, few, 0)
-                out[i * pixels : (i + 1) * pixels] = few[:pixels]
-            else:
-                store(largest, out, i * pixels + place)
+                few[:pixels] = flat[start : start + pixels]
+            for p in range(0, pixels, LANES):
+                place = max(min(p, pixels - LANES), 0)
+                numbers = load(few, 0) if pixels < LANES else load(flat, start + place)
+                store(most(magnitude(numbers), load(out, i * pixels + place)), out, i * pixels + place)
+                lowest = least(numbers, lowest)
+                strange = strange + numbers * nothing  # NaN, of what is not finite
     ends = np.empty((2, LANES), np.float32)
     store(lowest, ends, 0)
     store(strange, ends, LANES)
