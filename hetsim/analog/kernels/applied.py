@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import load_words, origin, parts, write, write_shorts, write_words
+from hetsim.analog.kernels.memory import load_words, origin, parts, squares, write, write_shorts, write_words
 from hetsim.analog.kernels.strips import as_single, spread_whole, total
 from hetsim.analog.lines import LANES, MIDDLE
 
@@ -109,6 +109,12 @@ def _driven(place: int, first: Any, mask: Any, serial: bool, squared: bool) -> A
     return part * part if squared else part
 
 
+@inlined()
+def _driven_by(place: int, first: Any, mask: Any, serial: bool, each: int) -> Any:
+    """As `_driven` of 16 codes, or the sum of that and what the next 16 drive, squared."""
+    return squares(place, first, mask) if each > LANES else _driven(place, first, mask, serial, False)
+
+
 @compiled(nogil=True)
 def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -> None:
     """Add to ``driven`` int64 [passes, K] what each row applies over all vectors, or with ``amplitude`` the square of
@@ -123,7 +129,7 @@ def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -
         if passes[i].sign != passes[0].sign or (serial and i > 0):
             continue  # each magnitude meets the passes of its own sign only
         first, top = _i16(passes[i].first), _i16(passes[i].top)
-        safe = _MOST // (15 if serial else int(top) ** 2 if amplitude else int(top))
+        safe = _MOST // (15 if serial else 2 * int(top) ** 2 if amplitude else int(top))
         if across:
             _count_rows(codes, first, top, serial, amplitude, safe, driven[i])
         else:
@@ -133,17 +139,18 @@ def count(codes: Any, across: bool, passes: Any, amplitude: bool, driven: Any) -
 @compiled()
 def _count_rows(codes: Any, first: Any, top: Any, serial: bool, squared: bool, safe: int, driven: Any) -> None:
     """Add what each row of ``codes`` applies to ``driven`` int64; ``safe`` sums of it fit 32 bits."""
-    (height, width), rest = codes.shape, np.zeros(LANES, np.int16)
+    (height, width), rest = codes.shape, np.zeros(2 * LANES, np.int16)
+    each = 2 * LANES if squared and not serial else LANES
     for k in range(height):
-        row, whole = origin(codes) + k * codes.strides[0], width // LANES
+        row, whole = origin(codes) + k * codes.strides[0], width // each
         for begin in range(0, whole, safe):
             found = spread_whole(_i32(0))
             for p in range(begin, min(begin + safe, whole)):
-                found = found + _driven(row + 2 * LANES * p, first, top, serial, squared)
+                found = found + _driven_by(row + 2 * each * p, first, top, serial, each)
             driven[k] += total(found)
-        for p in range(whole * LANES, width):
-            rest[p - whole * LANES] = codes[k, p]
-        driven[k] += total(_driven(origin(rest), first, top, serial, squared))
+        for p in range(whole * each, width):
+            rest[p - whole * each] = codes[k, p]
+        driven[k] += total(_driven_by(origin(rest), first, top, serial, each))
 
 
 @compiled()

@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from hetsim.analog.kernels.compiled import inlined
-from hetsim.analog.kernels.strips import FLOATS, INT, INTS, LOOSE, SINGLE, WHOLE, alike
+from hetsim.analog.kernels.strips import FLOATS, INT, INTS, LOOSE, SINGLE, WHOLE, alike, pairs_added
 from hetsim.analog.lines import LANES, LINE
 
 _DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
@@ -186,6 +186,15 @@ def add_lines(typing: Any, left: Any, at: Any, right: Any, of: Any, out: Any, to
     return types.void(left, whole, right, whole, out, whole), emit
 
 
+def _shown(builder: Any, place: Any, first: Any, mask: Any, kind: Any) -> tuple[Any, Any]:
+    """Which of the int16 at an address are positive, and the bits of their magnitudes from the ``first`` on that
+    ``mask`` lets pass."""
+    codes, none = builder.load(_at(builder, place, kind), align=2), ir.Constant(kind, None)
+    positive = builder.icmp_signed(">", codes, none)
+    magnitude = builder.select(positive, codes, builder.sub(none, codes))
+    return positive, builder.and_(builder.lshr(magnitude, alike(builder, first, kind)), alike(builder, mask, kind))
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def parts(typing: Any, place: Any, first: Any, mask: Any, plus: Any, minus: Any) -> Any:
     """Of sixteen int16 at an address, the bits of their magnitudes from the ``first`` on that ``mask`` lets pass, times
@@ -193,12 +202,21 @@ def parts(typing: Any, place: Any, first: Any, mask: Any, plus: Any, minus: Any)
     short = types.int16
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        place, *figures = arguments
-        first, mask, plus, minus = (alike(builder, figure, _SHORTS) for figure in figures)
-        codes, none = builder.load(_at(builder, place, _SHORTS), align=2), ir.Constant(_SHORTS, None)
-        positive = builder.icmp_signed(">", codes, none)
-        magnitude = builder.select(positive, codes, builder.sub(none, codes))
-        part = builder.and_(builder.lshr(magnitude, first), mask)
+        positive, part = _shown(builder, *arguments[:3], _SHORTS)
+        plus, minus = (alike(builder, figure, _SHORTS) for figure in arguments[3:])
         return builder.sext(builder.mul(part, builder.select(positive, plus, minus)), INTS)
 
     return WHOLE(types.int64, short, short, short, short), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def squares(typing: Any, place: Any, first: Any, mask: Any) -> Any:
+    """Of 32 int16 at an address, the squares of the bits of their magnitudes from the ``first`` on that ``mask`` lets
+    pass, each two neighbours' added."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        wide = ir.VectorType(INT, 2 * LANES)
+        part = builder.sext(_shown(builder, *arguments, ir.VectorType(ir.IntType(16), 2 * LANES))[1], wide)
+        return pairs_added(builder, builder.mul(part, part))
+
+    return WHOLE(types.int64, types.int16, types.int16), emit

@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from hetsim.analog.kernels.memory import address
-from hetsim.analog.kernels.strips import alike
+from hetsim.analog.kernels.strips import alike, pairs_added
 from hetsim.analog.lines import LANES, LINE
 
 SLOTS = 16  # sums of a set, which one call of `add_rows` takes on
@@ -98,11 +98,9 @@ def _multiplied(builder: Any, value: Any, weights: Any, total: Any) -> Any:
     """``total`` and the products of a single, or of a pair of 16-bit numbers, with a vector of singles or pairs."""
     if weights.type.element == ir.FloatType():
         return builder.fadd(builder.fmul(value, weights, flags=["contract"]), total, flags=["contract"])
-    wide, half = ir.VectorType(_INT, 2 * LANES), ir.VectorType(_INT, LANES)
+    wide = ir.VectorType(_INT, 2 * LANES)
     pairs = builder.sext(builder.bitcast(value, weights.type), wide)
-    products, nothing = builder.mul(pairs, builder.sext(weights, wide)), ir.Constant(wide, ir.Undefined)
-    even, odd = (builder.shuffle_vector(products, nothing, ir.Constant(half, list(range(i, 32, 2)))) for i in (0, 1))
-    return builder.add(builder.add(even, odd), total)  # LLVM knows this as one instruction
+    return builder.add(pairs_added(builder, builder.mul(pairs, builder.sext(weights, wide))), total)
 
 
 def _product(vectors: int) -> Any:
