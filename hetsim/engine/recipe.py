@@ -41,9 +41,7 @@ class Recipe:
     ) -> None:  # fmt: skip
         self.op, self.plan, self.component, self.index = op, plan, component, index
         self.residency, self.allowed = residency, allowed
-        holds = plan.holds
-        self.holds = holds if len(holds) == 1 else tuple(sorted(holds))
-        self.streams = plan.streams and marks > 0
+        self.holds, self.streams = tuple(sorted(plan.holds)), plan.streams and marks > 0
         self.setup, self.fill = ticks(plan.setup), ticks(plan.fill)
         n = min(max(marks, 1), plan.chunks)
         self.marks = tuple([-(-plan.chunks * m // n) for m in range(1, n + 1)])

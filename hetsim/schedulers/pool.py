@@ -136,7 +136,7 @@ class Pool:
         """Take in what was taken since the op was looked at last."""
         for hold in self._taken[row.seen :]:
             for k in row.users.get(hold, ()):
-                start = row.starts[k] = max(row.arrivals[k], *[self._view.free(name) for name in row.holds[k]])
+                start = row.starts[k] = max(row.arrivals.at(k), *[self._view.free(name) for name in row.holds[k]])
                 row.ends[k] = start + row.durations[k]
         row.seen = len(self._taken)
         self._bid(row)

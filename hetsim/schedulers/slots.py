@@ -28,7 +28,7 @@ class Slots:
     def end(self, k: int) -> int:
         """When the op would end on its option k."""
         duration = self._durations[k]
-        return self._timeline.earliest(self._holds[k], self._arrivals[k], duration) + duration
+        return self._timeline.earliest(self._holds[k], self._arrivals.at(k), duration) + duration
 
     def ends(self) -> list[int]:
         """When the op would end on each of its options."""

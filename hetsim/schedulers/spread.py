@@ -26,10 +26,14 @@ class Spread(Sequence[int]):
     @overload
     def __getitem__(self, k: slice) -> list[int]: ...
     def __getitem__(self, k: int | slice) -> int | list[int]:
-        return self.others.get(k, self.usual) if isinstance(k, int) else self.listed()[k]
+        return self.listed()[k]
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.listed())
+
+    def at(self, k: int) -> int:
+        """The number of the option ``k``, counted from 0, without writing all of them out."""
+        return self.others.get(k, self.usual)
 
     def listed(self) -> list[int]:
         """All numbers, in the order of the options."""
@@ -45,5 +49,5 @@ class Spread(Sequence[int]):
     def raised(self, other: Spread, by: int) -> Spread:
         """The greater of each of these numbers and the other's, to which ``by`` is added."""
         apart = self.others.keys() | other.others.keys()
-        others = {k: max(self[k], other[k] + by) for k in apart}
+        others = {k: max(self.at(k), other.at(k) + by) for k in apart}
         return Spread(max(self.usual, other.usual + by), others, self.size)

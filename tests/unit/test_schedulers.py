@@ -351,7 +351,13 @@ def test_a_spread_stands_for_its_numbers(seed: int) -> None:
     one, other = spread(), spread()
     assert one.raised(other, 3).listed() == [max(a, b + 3) for a, b in zip(one, other, strict=True)]
     assert one.capped(5).listed() == [min(a, 5) for a in one]
+    assert [one.at(k) for k in range(size)] == one.listed()
     assert one[1:4] == one.listed()[1:4]
+    assert one[-1] == one.listed()[-1]
+    with pytest.raises(IndexError):
+        one[size]
+    with pytest.raises(ValueError, match=r"^$"):
+        one.index(10)  # a sequence that knew no end would look for it for ever
 
 
 @given(st.floats(0, 1e4), st.integers(0, 100))

@@ -146,5 +146,3 @@ def quantise_windows(
         apart = _seen(shape, x, count, images.shape[3], inverse)
         _fill(images, image, shape, y, x, count, inverse, apart, codes, done)
         done += count
-
-
