@@ -161,8 +161,9 @@ def finish(op: Op, y: Array, inputs: Sequence[Array | None]) -> Array:
         return _whole(op, y, inputs)
     bias = inputs[2] if len(inputs) > 2 else None
     if op.kind == "Gemm":
-        y = y * y.dtype.type(op.attributes.get("alpha", 1.0))
-        bias = None if bias is None else bias * bias.dtype.type(op.attributes.get("beta", 1.0))
+        alpha, beta = op.attributes.get("alpha", 1.0), op.attributes.get("beta", 1.0)
+        y = y if alpha == 1.0 else y * y.dtype.type(alpha)
+        bias = bias if bias is None or beta == 1.0 else bias * bias.dtype.type(beta)
     if bias is not None:
         y = y + (bias.reshape(-1, *(1,) * (y.ndim - 2)) if op.kind == "Conv" else bias)
     output = op.outputs[0]

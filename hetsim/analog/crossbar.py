@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -165,7 +166,7 @@ class Crossbar:
         noise, stuck cells and converter errors. Noise comes from ``key`` and the index of the vector, counted from
         ``first``. Raises ValueError for numbers that cannot be applied.
         """
-        if not np.isfinite(time):
+        if not isfinite(time):
             raise ValueError(f"a time in seconds is expected, found {time}")
         inputs = self._checked(x, transposed)
         signed = inputs.negative if signed is None else signed
@@ -186,7 +187,7 @@ class Crossbar:
             self.reads_across += driven
         elif mode == "analog":
             self.reads += driven
-        joules = sheet.pulse_energy * (float((driven * at.rows).sum()) - saved)
+        joules = sheet.pulse_energy * (float(np.add.reduce(driven * at.rows)) - saved)
         values = self._without_zero(values, inputs, signed, transposed)
         conversions = self.conversions(inputs.shape[0], signed, transposed)
         return Reading(values, joules, conversions, clipped, checked, wrong)

@@ -108,9 +108,9 @@ class Rows:
     whether all are."""
 
     def __init__(self, matrix: Single) -> None:
-        lowest = float(matrix.min())
+        lowest = float(np.minimum.reduce(matrix, axis=None))
         self.matrix, self.negative = matrix, lowest < 0
-        self.finite = isfinite(lowest) and isfinite(matrix.max())
+        self.finite = isfinite(lowest) and isfinite(np.maximum.reduce(matrix, axis=None))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -76,6 +76,9 @@ class Layer:
             inputs = inputs.matrix  # each replica takes vectors from everywhere
         if signed is None:
             signed = inputs.negative if isinstance(inputs, Windows) else bool((inputs < 0).any())
+        if self.sheet.replicas == self.sheet.arrays == 1:
+            bar = self.replicas[0][0]
+            return bar.mvm(inputs, time, key, mode, signed=signed, first=first, transposed=transposed)
         for r, bars in enumerate(self.replicas):
             at = (r - first) % count
             part = inputs[at::count] if count > 1 else inputs

@@ -18,6 +18,7 @@ from hetsim.analog.macro import MacroSheet
 from hetsim.analog.noise import Sinh
 from hetsim.keys import key as derive
 
+Piece = tuple[slice, NDArray[np.int64]]  # vectors, and blocks of columns
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -64,6 +65,7 @@ class Readers:
     scale: float
     bent: Sinh | None = None
     courses: dict[bool, Course] = field(default_factory=dict)
+    parts: dict[tuple[int, int], list[Piece]] = field(default_factory=dict)
 
     def read(self, inputs: Vectors, signed: bool, key: int, first: int, lasting: int | None = None) -> Readout:
         """Read the products of M vectors. Pieces do not depend on threads, and are added up in order.
@@ -79,7 +81,7 @@ class Readers:
             read = partial(self._one_by_one, np.uint64(derive(key, "lasting") if lasting is None else lasting))
         values = np.empty((count, self.layout.tiling.columns), np.float32)
 
-        def piece(part: tuple[slice, NDArray[np.int64]]) -> tuple[NDArray[Any], float, int]:
+        def piece(part: Piece) -> tuple[NDArray[Any], float, int]:
             vectors, blocks = part
             codes, scale, across = inputs.codes(vectors, course.bits)
             weight, place = scale * np.float64(self.scale), (np.uint64(key), first + vectors.start)
@@ -93,9 +95,11 @@ class Readers:
             return driven, saved, clipped
 
         work = count * course.steps * rows * self.layout.count * self.layout.width
-        parts = self._pieces(count, course.steps)
+        if (parts := self.parts.get((count, course.steps))) is None:
+            parts = self.parts[count, course.steps] = self._pieces(count, course.steps)
         driven, saved, clipped = zip(*shared_out(piece, parts, threads=work > _ALONE), strict=True)
-        return Readout(values, (sum(driven) / course.full).sum(axis=0), sum(saved), sum(clipped))
+        integrations = sum(driven[1:], start=driven[0]) / course.full
+        return Readout(values, np.add.reduce(integrations), sum(saved), sum(clipped))
 
     @property
     def _amplitude(self) -> bool:
@@ -241,7 +245,7 @@ class Readers:
         size = 2 * steps * self.layout.rows // GROUP * tiling.down
         return max(LANES, min(_SLOTS // steps, _BYTES // size) // LANES * LANES)
 
-    def _pieces(self, vectors: int, steps: int) -> list[tuple[slice, NDArray[np.int64]]]:
+    def _pieces(self, vectors: int, steps: int) -> list[Piece]:
         """Parts of the batch, about as large as each other, and of the columns when there are few vectors."""
         blocks, rows, deep = self.layout.blocks, self.layout.tiling.rows, self._deep(steps)
         work = steps * rows * self.layout.count * self.layout.width

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hetsim.errors import RunError
@@ -122,12 +122,10 @@ class Imc(Component[ImcSheet]):
         output = self.sheet.output
         if op.matrix is None or op.matrix.stored is None:
             return Outcome(tuple(rounded(y, output) for y in run(op, inputs, moment.threads)))
-        from hetsim.numerics import finish, lift
-
         todo = self.work(op, op.matrix, op.matrix.stored)
-        x, w = _lowered(op, inputs)
+        x, matrices = _lowered(op, inputs)
         try:
-            kept = state.stored[self._kept(todo, w, state, moment, plan)]
+            kept = state.stored[self._kept(todo, matrices, state, moment, plan)]
             seconds = kept.written.seconds + todo.read_back()[0]
             time = moment.time + (seconds if _writes(plan) else 0.0)
             took = Calibrated() if moment.ideal else calibrate(todo.sheet, kept, time)
@@ -136,7 +134,7 @@ class Imc(Component[ImcSheet]):
             values, joules, counts = _products(x, kept, moment, time, todo.signed, flipped)
         except ValueError as error:
             raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
-        made = finish(op, lift(op, values), inputs)
+        made = _finished(op, values, inputs)
         steps, setup = {"integrate": Measured(_count(plan, "integrate"), joules)}, None
         if _writes(plan):
             setup = seconds
@@ -153,7 +151,8 @@ class Imc(Component[ImcSheet]):
         assert op.changed is not None and inputs[2] is not None
         todo = self.work(op, imc_update.target(op), op.changed)
         try:
-            name = self._kept(todo, inputs[2][None], bank, moment, plan)
+            held = inputs[2][None]
+            name = self._kept(todo, lambda: held, bank, moment, plan)
             kept = bank.stored[name]
             written = kept.written.seconds + todo.read_back()[0]
             seconds = written if _writes(plan) else 0.0
@@ -164,7 +163,9 @@ class Imc(Component[ImcSheet]):
         deployment = _deployed(todo, kept, written) if plan.deployment is not None else None
         return Outcome((), steps, seconds + lasting, deployment, {"update_pulses": pulses.count})
 
-    def _kept(self, todo: Work, matrices: Array, bank: Bank, moment: Moment, plan: Plan) -> tuple[str, int]:
+    def _kept(
+        self, todo: Work, matrices: Callable[[], Array], bank: Bank, moment: Moment, plan: Plan
+    ) -> tuple[str, int]:
         """The name of the matrices on the chip, written now, or before t = 0, if they are not there yet."""
         stored, transposed = todo.matrix.stored, todo.matrix.transposed
         assert stored is not None
@@ -190,10 +191,10 @@ class Imc(Component[ImcSheet]):
         for old in [old for old in bank.stored if old[0] in (stored.name, f"{stored.name}^T") and old[1] != name[1]]:
             bank.release(old)
         if _writes(plan):
-            bank.store(name, matrices, moment.time, 0.0, todo.sheet, transposed)
+            bank.store(name, matrices(), moment.time, 0.0, todo.sheet, transposed)
         else:
             age = self.sheet.device.reference_age if self.sheet.age is None else self.sheet.age
-            bank.store(name, matrices, 0.0, age, todo.sheet, transposed, preloaded=True)
+            bank.store(name, matrices(), 0.0, age, todo.sheet, transposed, preloaded=True)
         return name
 
     def state(self, key: int) -> Bank:
@@ -258,20 +259,44 @@ def _has(units: Units | None, operator: str) -> bool:
     return units is not None and operator.partition("(")[0] in units.kinds
 
 
-def _lowered(op: Op, inputs: Sequence[Array | None]) -> tuple[Sequence[Array | Windows], Array]:
-    """The vectors of each group, and their matrices [G, K, N], see `hetsim.numerics.lower`; those that a convolution
-    takes from images stay there."""
+def _lowered(op: Op, inputs: Sequence[Array | None]) -> tuple[Sequence[Array | Windows], Callable[[], Array]]:
+    """The vectors of each group, and a way to their matrices [G, K, N], see `hetsim.numerics.lower`; vectors that a
+    convolution takes from images stay there."""
     from hetsim.analog.windows import Windows
     from hetsim.numerics import as_stated, geometry, kernels, lower
 
+    if not _whole_images(op):
+        x, w = lower(op, inputs)
+        return (list(x), lambda: w) if w.ndim == 3 else ([x], lambda: w[None])
     images, weights, *_ = as_stated(op, inputs)
     assert images is not None and weights is not None
-    if op.kind != "Conv" or images.ndim != 4 or images.shape[1] != weights.shape[1]:
-        x, w = lower(op, inputs)
-        return (list(x), w) if w.ndim == 3 else ([x], w[None])
     strides, pads, dilations = geometry(op, 2)
     kernel, strides, dilations = ((pair[0], pair[1]) for pair in (weights.shape[2:], strides, dilations))
-    return [Windows.of(images, kernel, strides, pads, dilations)], kernels(op, weights)[None]
+    return [Windows.of(images, kernel, strides, pads, dilations)], lambda: kernels(op, weights)[None]
+
+
+def _whole_images(op: Op) -> bool:
+    """Whether the op is a convolution of all channels of images."""
+    images, weights, *_ = op.inputs
+    assert images is not None and weights is not None
+    return op.kind == "Conv" and len(images.shape) == 4 and images.shape[1] == weights.shape[1]
+
+
+def _finished(op: Op, values: Array, inputs: Sequence[Array | None]) -> Array:
+    """Products with what digital logic adds, as the op's output; see `hetsim.numerics.finish`."""
+    import numpy as np
+
+    from hetsim.numerics import finish, lift
+
+    output, bias = op.outputs[0], inputs[2] if len(inputs) > 2 else None
+    if not (_whole_images(op) and output.dtype == "float32" and op.activation in (None, "Relu")):
+        return finish(op, lift(op, values), inputs)
+    from hetsim.analog.kernels import images_of
+
+    made = np.empty((output.shape[0], output.shape[1], values.shape[0] // output.shape[0]), np.float32)
+    added = np.zeros(output.shape[1], np.float32) if bias is None else bias.reshape(-1)
+    images_of(values, np.ascontiguousarray(added, np.float32), op.activation is not None, made)
+    return made.reshape(output.shape)
 
 
 def _products(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import load_words, origin, parts, squares, write, write_shorts, write_words
+from hetsim.analog.kernels.memory import load_words, ones, origin, parts, squares, write, write_shorts, write_words
 from hetsim.analog.kernels.strips import as_single, spread_whole, total
 from hetsim.analog.lines import LANES, MIDDLE
 
@@ -92,19 +92,10 @@ def apply(codes: Any, across: bool, corner: Any, size: Any, drive: Any, squared:
 
 
 @inlined()
-def _ones(x: Any) -> Any:
-    """How many bits of 15 are set."""
-    x = x - ((x >> spread_whole(_i32(1))) & spread_whole(_i32(0x5555)))
-    x = (x & spread_whole(_i32(0x3333))) + ((x >> spread_whole(_i32(2))) & spread_whole(_i32(0x3333)))
-    x = (x + (x >> spread_whole(_i32(4)))) & spread_whole(_i32(0x0F0F))
-    return (x + (x >> spread_whole(_i32(8)))) & spread_whole(_i32(0x1F))
-
-
-@inlined()
 def _driven(place: int, first: Any, mask: Any, serial: bool, squared: bool) -> Any:
     """How much the 16 codes at an address drive their rows in a pass; see `count`."""
     if serial:
-        return _ones(parts(place, _i16(0), _i16(0x7FFF), _i16(1), _i16(1)))
+        return ones(place)
     part = parts(place, first, mask, _i16(1), _i16(1))
     return part * part if squared else part
 

@@ -210,6 +210,21 @@ def parts(typing: Any, place: Any, first: Any, mask: Any, plus: Any, minus: Any)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def ones(typing: Any, place: Any) -> Any:
+    """How many bits of the magnitudes of sixteen int16 at an address are set."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        short = ir.IntType(16)
+        magnitude = _shown(builder, arguments[0], short(0), short(0x7FFF), _SHORTS)[1]
+        named = f"llvm.ctpop.v{LANES}i16"
+        kind = ir.FunctionType(_SHORTS, [_SHORTS])
+        function = builder.module.globals.get(named) or ir.Function(builder.module, kind, named)
+        return builder.zext(builder.call(function, [magnitude]), INTS)
+
+    return WHOLE(types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def squares(typing: Any, place: Any, first: Any, mask: Any) -> Any:
     """Of 32 int16 at an address, the squares of the bits of their magnitudes from the ``first`` on that ``mask`` lets
     pass, each two neighbours' added."""

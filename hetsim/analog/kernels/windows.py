@@ -146,3 +146,14 @@ def quantise_windows(
         apart = _seen(shape, x, count, images.shape[3], inverse)
         _fill(images, image, shape, y, x, count, inverse, apart, codes, done)
         done += count
+
+
+@compiled(nogil=True)
+def images_of(values: Any, bias: Any, rectified: bool, images: Any) -> None:
+    """Products of windows, ``values`` float32 [images x places, N], as ``images`` float32 [images, N, places], with the
+    ``bias`` float32 [N] of each channel; none below zero if ``rectified``."""
+    for i in range(images.shape[0]):
+        for n in range(images.shape[1]):
+            for p in range(images.shape[2]):
+                one = values[i * images.shape[2] + p, n] + bias[n]
+                images[i, n, p] = _f32(0.0) if rectified and one <= _f32(0.0) else one
