@@ -98,28 +98,55 @@ def _leaps(images: Any, at: int, leap: int, inverse: Any, scales: int, count: in
 
 @compiled()
 def _fill(
-    images: Any, image: int, shape: Any, y: int, x: int, count: int, inverse: Any, apart: int, codes: Any, first: int
-) -> None:
-    """Codes of a run of ``count`` windows of an image: columns from ``first`` on of ``codes`` int16 [K, M]; ``inverse``
-    of their scales, in rows that are ``apart``, see `_seen`. Columns behind the run, which come next, may be written
-    too."""
+    pixels: Any, size: Any, image: int, shape: Any, y: int, x: int, count: int, scales: Any, apart: int, codes: Any,
+    deep: int, first: int
+) -> None:  # fmt: skip
+    """Codes of a run of ``count`` windows of an image of ``pixels``, of a ``size``: columns from ``first`` on of
+    ``codes`` int16 [K, deep]; inverse ``scales`` in rows that are ``apart``, see `_seen`; all of them flat. Columns
+    behind the run, which come next, may be written too."""
     kernel, stride, dilation, before = shape
-    k, (_, channels, tall, wide), pixels, found = 0, images.shape, images.reshape(-1), codes.reshape(-1)
-    scales, deep, most = inverse.reshape(-1), codes.shape[1], max(count, LANES)
+    k, (_, channels, tall, wide), most = 0, size, max(count, LANES)
+    top, left = y * stride[0] - before[0], x * stride[1] - before[1]
     strips = stride[1] == 1 and first + most <= deep
     for c in range(channels):
         for i in range(kernel[0]):
-            row = y * stride[0] + i * dilation[0] - before[0]
-            start = ((image * channels + c) * tall + row) * wide + x * stride[1] - before[1]
+            row = top + i * dilation[0]
+            start = ((image * channels + c) * tall + row) * wide + left
             for j in range(kernel[1]):
                 at, to, of = start + j * dilation[1], k * deep + first, (1 + j) * apart
                 k += 1
                 if row < 0 or row >= tall:
-                    found[to : to + count] = _i16(0)
-                elif strips and at >= 0 and at + most <= images.size:  # beside a row stands another, which counts none
-                    _run(pixels, at, scales, of, count, found, to)
+                    codes[to : to + count] = _i16(0)
+                elif strips and at >= 0 and at + most <= len(pixels):  # beside a row stands another, which counts none
+                    _run(pixels, at, scales, of, count, codes, to)
                 else:
-                    _leaps(pixels, at, stride[1], scales, of, count, found, to)
+                    _leaps(pixels, at, stride[1], scales, of, count, codes, to)
+
+
+@compiled()
+def _fill_within(
+    pixels: Any, size: Any, image: int, shape: Any, y: int, x: int, count: int, scales: Any, codes: Any, deep: int,
+    first: int
+) -> bool:  # fmt: skip
+    """As `_fill`, a strip of windows after the other, if they see no padding and leave room for whole strips; whether
+    that was so."""
+    kernel, stride, dilation, before = shape
+    (_, channels, tall, wide), most = size, max(count, LANES)
+    top, left = y * stride[0] - before[0], x * stride[1] - before[1]
+    low, right = top + (kernel[0] - 1) * dilation[0], left + (kernel[1] - 1) * dilation[1]
+    end = ((image * channels + channels - 1) * tall + low) * wide + right + most
+    if stride[1] != 1 or top < 0 or low >= tall or first + most > deep or end > len(pixels):
+        return False
+    for p in range(0, count, LANES):
+        place = max(min(p, count - LANES), 0)
+        own, to = load(scales, place), first + place
+        for c in range(channels):
+            for i in range(kernel[0]):
+                at = ((image * channels + c) * tall + top + i * dilation[0]) * wide + left + place
+                for j in range(kernel[1]):
+                    store(nearest(load(pixels, at + j * dilation[1]) * own), codes, to)
+                    to += deep
+    return True
 
 
 @compiled(nogil=True)
@@ -133,18 +160,21 @@ def quantise_windows(
     padding before, of rows and columns each; ``size``: windows in a column and in a row of an image, all of them within
     it.
     """
-    done, inverse = 0, np.zeros((1 + shape[0][1], size[1] + LANES), np.float32)
+    done, deep, inverse = 0, len(scale), np.zeros((1 + shape[0][1], size[1] + LANES), np.float32)
     largest, flat, (_, tall, wide) = np.empty(size[1] + LANES, np.float32), peaks.reshape(-1), peaks.shape
-    while done < len(scale):
+    pixels, found, scales = images.reshape(-1), codes.reshape(-1), inverse.reshape(-1)
+    while done < deep:
         line, x = divmod(begin + done, size[1])
         image, y = divmod(line, size[0])
-        count = min(size[1] - x, len(scale) - done)
+        count = min(size[1] - x, deep - done)
         _peaks(flat, (image * tall + y * shape[1][0]) * wide + x * shape[1][1], wide, shape, count, largest)
         for p in range(count):
             one = unit_of(largest[p], top)
             scale[done + p], inverse[0, p] = one, _f32(1.0) / one
         apart = _seen(shape, x, count, images.shape[3], inverse)
-        _fill(images, image, shape, y, x, count, inverse, apart, codes, done)
+        place = (pixels, images.shape, image, shape, y, x, count, scales)
+        if apart or not _fill_within(*place, found, deep, done):
+            _fill(*place, apart, found, deep, done)
         done += count
 
 
