@@ -96,6 +96,16 @@ def read(typing: Any, place: Any, dtype: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def read_words(typing: Any, place: Any) -> Any:
+    """Sixteen whole numbers of 32 bits at an address."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        return builder.load(_at(builder, arguments[0], INTS), align=4)
+
+    return WHOLE(types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def every(typing: Any, place: Any) -> Any:
     """A strip whose lanes are all the float32 at an address."""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from hetsim.analog.kernels.codes import pack, shown
 from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.kernels.conversion import coding_of, convert, fold, quiet, tile_of
+from hetsim.analog.kernels.conversion import coding_of, convert, fold, quiet, scratch, tile_of
 from hetsim.analog.kernels.memory import add_lines, load, origin, store, weighted
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import SLOTS, add_rows, sum_rows
@@ -100,7 +100,7 @@ def _convert_all(
     apart, size = order
     clipped, saved, width, out = spread_whole(_i32(0)), 0.0, output.shape[1], origin(output)
     passes, lanes, wide = drive.passes, sums.shape[1], spreads.shape[1]
-    coding = coding_of(drive)
+    coding, room = coding_of(drive), scratch(drive)
     joint, size_of = False, (sums.itemsize, spreads.itemsize)
     start, noise = origin(sums), origin(spreads) if spreads.shape[0] > 0 else 0
     for i in range(passes.shape[0]):
@@ -119,7 +119,7 @@ def _convert_all(
                 places = (start + at * size_of[0], noise + of * size_of[1] if noise != 0 else 0)
                 clipped = clipped + convert(
                     places, (LINE * apart, LINE * apart), sums.dtype, spreads.dtype, coding, tile, line + lane,
-                    seeds[m], strip + lane // LANES, out + 8 * (m * width + line + lane),
+                    seeds[m], strip + lane // LANES, origin(room), out + 8 * (m * width + line + lane),
                 )  # fmt: skip
     return total(clipped), saved
 

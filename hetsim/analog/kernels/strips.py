@@ -112,6 +112,7 @@ floor = _unary(SINGLE, _of_llvm("floor"))
 nearest = _unary(SINGLE, _of_llvm("rint"))  # halves to even
 root = _unary(SINGLE, _of_llvm("sqrt"))
 magnitude = _unary(SINGLE, _of_llvm("fabs"))
+rounded = _unary(SINGLE, _of_llvm("arithmetic.fence"))  # a product that no sum is fused with, whatever stands around
 as_single = _unary(SINGLE, lambda b, x: b.sitofp(x, FLOATS))
 bits_of = _unary(WHOLE, lambda b, x: b.bitcast(x, INTS))
 from_bits = _unary(SINGLE, lambda b, x: b.bitcast(x, FLOATS))
@@ -139,11 +140,11 @@ def most(typing: Any, x: Any, y: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def chosen(typing: Any, which: Any, x: Any, y: Any) -> Any:
-    """``x`` in lanes where a whole number is not zero, else ``y``."""
+    """``x`` in lanes where a whole number is negative, else ``y``."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         which, x, y = arguments
-        return builder.select(builder.icmp_unsigned("!=", which, ir.Constant(INTS, None)), x, y)
+        return builder.select(builder.icmp_signed("<", which, ir.Constant(INTS, None)), x, y)
 
     return SINGLE(which, x, y), emit
 
