@@ -147,13 +147,13 @@ def _read_tile(
 
 @compiled(nogil=True)
 def read_pulses(
-    codes: Any, across: bool, tile: Any, order: Any, bits: Any, lines: Any, drive: Any, blocks: Any, scale: Any,
+    codes: Any, across: bool, tile: Any, order: Any, lines: Any, drive: Any, blocks: Any, scale: Any,
     key: Any, first: int, room: Any, out: Any,
 ) -> tuple[int, float]:  # fmt: skip
     """Read blocks of a crossbar's columns: their part of ``out`` float32 [M, N] for the codes of M vectors.
 
     ``codes`` int16 [M, K], or ``across`` [K, M]; a full tile has ``tile`` rows. ``order``: how many vectors stand side
-    by side, and the slots that these take, of ``bits``: see `codes.pack`. ``lines``: see `hetsim.analog.lines`,
+    by side, and the slots that these take: see `codes.pack`. ``lines``: see `hetsim.analog.lines`,
     ``drive``: `hetsim.analog.drive`. ``blocks`` int64 [n, 3]: number of a block, its first output and
     its number of outputs. ``scale`` float64 [M]. ``key`` uint64 and ``first``, the index of the first vector,
     decide the noise. ``room``: scratch for as many vectors as are read at a time, see `hetsim.analog.readout`. Returns
@@ -172,7 +172,7 @@ def read_pulses(
         vectors = len(which)
         for m in range(vectors):
             seeds[m] = derived(key, first + which[m])
-        pack(codes, across, which, tile, order[0], bits, slots)
+        pack(codes, across, which, tile, order[0], drive, slots)
         taken = -(-vectors // order[0]) * order[1]
         some = (slots[:, : taken // SLOTS], tables, sums[:taken], spread_tables, spreads[:taken])
         for n in range(blocks.shape[0]):
