@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import isfinite
 from typing import NamedTuple, Protocol
 
@@ -63,19 +62,6 @@ class Drive(NamedTuple):
         """What the only pass drives for input codes of its sign, as shares of the full voltage."""
         (step,) = self.passes
         return np.asarray(((np.abs(codes) >> step["first"]) & step["top"]) / float(step["top"]))
-
-    def bits(self, vectors: int, size: int) -> NDArray[np.uint32]:
-        """Which bit each slot of so many vectors side by side shows, plane after plane, padded to sets of ``size``:
-        those of negative inputs are the upper half of a word. Not to be written to."""
-        return _bits(self.planes, 1 if (self.passes["sign"] > 0).all() else 2, vectors, size)
-
-
-@lru_cache(maxsize=64)
-def _bits(planes: int, signs: int, vectors: int, size: int) -> NDArray[np.uint32]:
-    each = planes // signs
-    plane = np.arange(planes)
-    shown = np.repeat(plane % each + 16 * (plane // each), vectors)
-    return np.pad(shown, (0, -len(shown) % size)).astype(np.uint32)
 
 
 def drive(passes: Sequence[Pass], bits: int, codes: tuple[int, int]) -> Drive:

@@ -192,8 +192,8 @@ class Readers:
         layout, tiling, lines = self.layout, self.layout.tiling, self.lines
         deep = min(self._deep(drives.planes), len(scale))  # vectors that are read at a time
         apart = min(kernels.SLOTS, 1 << (deep - 1).bit_length())  # vectors whose slots stand side by side
-        bits = drives.bits(apart, kernels.SLOTS)
-        sets = -(-deep // apart) * len(bits) // kernels.SLOTS
+        each = -(-drives.planes * apart // kernels.SLOTS)  # sets of so many vectors
+        sets = -(-deep // apart) * each
         noisy = lines.variances.shape[2] > 0
         table, total = (DEPTH, 1 << GROUP), sets * kernels.SLOTS
         signal, spread = lines.signals, lines.variances
@@ -204,9 +204,9 @@ class Readers:
             ((*table, wide if noisy else 0), spread.dtype), ((total * noisy, wide), spread.dtype),
             ((deep, layout.width), np.float64), ((deep,), np.uint64), ((len(scale),), np.int64),
         )  # fmt: skip
-        order = (apart, len(bits))
+        order = (apart, each * kernels.SLOTS)
         return kernels.read_pulses(
-            codes, across, tiling.height, order, bits, lines, drives, blocks, scale, key, first, room, out
+            codes, across, tiling.height, order, lines, drives, blocks, scale, key, first, room, out
         )
 
     def _levels(

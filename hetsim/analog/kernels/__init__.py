@@ -17,5 +17,6 @@ from hetsim.analog.kernels.windows import images_of, magnitudes, quantise_window
 
 __all__ = [
     "PANEL", "SLOTS", "WIDE",
-    "count", "draw_cells", "images_of", "magnitudes", "quantise", "quantise_windows", "read_levels", "read_pulses", "threads",
+    "count", "draw_cells", "images_of", "magnitudes", "quantise", "quantise_windows", "read_levels", "read_pulses",
+    "threads",
 ]  # fmt: skip

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import load_words, origin, parts, write_shorts, write_words
+from hetsim.analog.kernels.memory import magnitudes_of, origin, read_shorts, write_shorts
 from hetsim.analog.kernels.registers import SLOTS
-from hetsim.analog.kernels.strips import spread_whole
+from hetsim.analog.kernels.strips import spread_short
 from hetsim.analog.lines import DEPTH, GROUP, LANES, LINE
 
-_f32, _i16, _i32, _u32 = np.float32, np.int16, np.int32, np.uint32
+_f32, _i16, _i32 = np.float32, np.int16, np.int32
+_SIZE = _i16(LINE.bit_length() - 1)  # a shift that makes bytes of lines
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -59,64 +60,83 @@ def shown(codes: Any, across: bool, every: bool, which: Any) -> int:
     return found
 
 
-@inlined()
-def _words(place: int) -> Any:
-    """The magnitudes of 16 codes at an address, in the lower halves of words if they are positive, in the upper if
-    negative."""
-    none, one, all_bits = _i16(0), _i16(1), _i16(0x7FFF)
-    return parts(place, none, all_bits, one, none) | (
-        parts(place, none, all_bits, none, one) << spread_whole(_i32(16))
-    )
-
-
 @compiled()
-def _transpose(
-    codes: Any, across: bool, top: int, rows: int, which: Any, apart: int, gathered: Any, words: Any
-) -> None:
-    """`_words` of up to 16 vectors at so many ``rows`` from ``top`` on: ``words`` uint32 [rows, 16]. After ``apart``
-    lanes the vectors begin again. Codes that do not stand side by side are ``gathered`` int16 [rows, 16]."""
-    count = len(which)
-    place, step = origin(codes) + top * codes.strides[0] + 2 * which[0], codes.strides[0]
-    if not across or count < LANES or which[count - 1] - which[0] >= LANES:
-        place, step = origin(gathered), 2 * LANES
-        for lane in range(count):
-            if across:
-                for k in range(rows):
-                    gathered[k, lane] = codes[top + k, which[lane]]
-            else:
-                source = codes[which[lane], top : top + rows]
-                for k in range(rows):
-                    gathered[k, lane] = source[k]
-        for lane in range(apart, LANES):
+def _gather(codes: Any, across: bool, top: int, rows: int, which: Any, gathered: Any) -> None:
+    """Codes of up to 16 vectors at so many ``rows`` from ``top`` on, side by side: ``gathered`` int16 [rows, 32], of
+    which the second half may be overwritten."""
+    row = codes.strides[0]
+    for lane, vector in enumerate(which):
+        if not across:
             for k in range(rows):
-                gathered[k, lane] = gathered[k, lane - apart]
-    for k in range(rows):
-        write_words(_words(place + k * step), origin(words) + 4 * LANES * k)
+                gathered[k, lane] = codes[vector, top + k]
+        elif vector + LANES > codes.shape[1]:
+            for k in range(rows):
+                gathered[k, lane] = codes[top + k, vector]
+        elif lane == 0 or vector != which[lane - 1] + 1:  # all that follow, up to where the next ones begin
+            place, to = origin(codes) + top * row + 2 * vector, origin(gathered) + 2 * lane
+            for k in range(rows):
+                write_shorts(read_shorts(place + k * row), to + 4 * LANES * k)
+
+
+@inlined()
+def _swapped(x: Any, y: Any, shift: Any, mask: Any) -> Any:
+    """Two strips, of which those bits of ``y`` that the ``mask`` shows take the place of those of ``x`` that are
+    ``shift`` above, and the other way about."""
+    other = ((x >> spread_short(shift)) ^ y) & spread_short(mask)
+    return x ^ (other << spread_short(shift)), y ^ other
+
+
+@inlined()
+def _transpose(place: int, sign: Any, words: int) -> None:
+    """Bits of six rows of magnitudes of a ``sign``, from an address on, 64 bytes apart: eight strips at the address
+    ``words``, of which the p-th shows the p-th bits of the rows in its lower bytes, and the p + 8-th in its upper
+    [Warren 2013, §7-3]."""
+    step, two, one = 4 * LANES, _i16(2), _i16(1)
+    four, nibbles, pairs, each = _i16(4), _i16(0x0F0F), _i16(0x3333), _i16(0x5555)
+    a, e = _swapped(magnitudes_of(place, sign), magnitudes_of(place + 4 * step, sign), four, nibbles)
+    b, f = _swapped(magnitudes_of(place + step, sign), magnitudes_of(place + 5 * step, sign), four, nibbles)
+    c, g = _swapped(magnitudes_of(place + 2 * step, sign), spread_short(_i16(0)), four, nibbles)
+    d, h = _swapped(magnitudes_of(place + 3 * step, sign), spread_short(_i16(0)), four, nibbles)
+    a, c = _swapped(a, c, two, pairs)
+    b, d = _swapped(b, d, two, pairs)
+    e, g = _swapped(e, g, two, pairs)
+    f, h = _swapped(f, h, two, pairs)
+    for i, (x, y) in enumerate(((a, b), (c, d), (e, f), (g, h))):
+        x, y = _swapped(x, y, one, each)
+        write_shorts(x, words + 4 * LANES * i)
+        write_shorts(y, words + 4 * LANES * i + 2 * LANES)
 
 
 @compiled()
-def pack(codes: Any, across: bool, which: Any, height: int, apart: int, bits: Any, slots: Any) -> None:
+def pack(codes: Any, across: bool, which: Any, height: int, apart: int, drive: Any, slots: Any) -> None:
     """Bits of the vectors ``which`` int64 of ``codes`` int16 [M, K], or ``across`` [K, M], as
     `hetsim.analog.kernels.registers.add_rows` wants them.
 
     ``slots`` uint16 [tiles down, sets, groups, 16]: the slots of ``apart`` vectors, a power of two up to 16, stand
-    side by side, plane after plane; then come the next vectors, in a new set. ``bits`` uint32 [planes of such
-    vectors, padded to whole sets]: which bit of a word, see `_words`, each slot shows. Tiles have ``height`` rows.
+    side by side, plane after plane of the ``drive``; then come the next vectors, in a new set. Tiles have ``height``
+    rows.
     """
     numbers = codes.shape[0] if across else codes.shape[1]
-    sets, words = len(bits) // SLOTS, np.empty((slots.shape[2] * GROUP, LANES), np.uint32)
-    gathered = np.zeros((len(words), LANES), np.int16)
+    planes, signs = drive.planes, 1 if (drive.passes.sign > 0).all() else 2
+    bits, sets, groups = planes // signs, -(-planes * apart // SLOTS), slots.shape[2]
+    gathered = np.empty((groups * GROUP, 2 * LANES), np.int16)
+    words, shown = np.empty((8, LANES), np.int16), np.empty((planes + 1) * LANES, np.uint16)
     for r in range(slots.shape[0]):
         rows = min(height, numbers - r * height)
-        words[rows:] = 0
+        gathered[:] = 0
         for q in range(-(-len(which) // apart)):
-            _transpose(codes, across, r * height, rows, which[q * apart : (q + 1) * apart], apart, gathered, words)
-            for s in range(sets):
-                shift = load_words(bits, s * SLOTS)
-                out = ((r * slots.shape[1] + q * sets + s) * slots.shape[2]) * SLOTS
-                for g in range(-(-rows // GROUP)):
-                    found = spread_whole(_u32((g % DEPTH) << GROUP))
-                    for k in range(GROUP):
-                        bit = (load_words(words, (g * GROUP + k) * LANES) >> shift) & spread_whole(_u32(1))
-                        found = found + bit * spread_whole(_u32(1 << k))
-                    write_shorts(found * spread_whole(_u32(LINE)), origin(slots) + 2 * (out + g * SLOTS))
+            _gather(codes, across, r * height, rows, which[q * apart : (q + 1) * apart], gathered)
+            for g in range(-(-rows // GROUP)):
+                first = spread_short(_i16((g % DEPTH) << GROUP))
+                for p in range(planes):
+                    bit = p % bits
+                    if bit == 0:
+                        sign = _i16(1) if p == 0 else _i16(-1)
+                        _transpose(origin(gathered) + 4 * LANES * GROUP * g, sign, origin(words))
+                    word = read_shorts(origin(words) + 2 * LANES * (bit & 7))
+                    picked = (word >> spread_short(_i16(bit & 8))) & spread_short(_i16(0xFF)) | first
+                    # lanes without a vector are where the next plane comes
+                    write_shorts(picked << spread_short(_SIZE), origin(shown) + 2 * apart * p)
+                for s in range(sets):
+                    out = ((r * slots.shape[1] + q * sets + s) * groups + g) * SLOTS
+                    write_shorts(read_shorts(origin(shown) + 2 * SLOTS * s), origin(slots) + 2 * out)

@@ -8,9 +8,9 @@ import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
 from hetsim.analog.kernels.memory import add_scaled, every, origin, read, scaled, write
-from hetsim.analog.kernels.noise import derived, pair
-from hetsim.analog.kernels.strips import counted, floor, least, magnitude, most, root, spread, spread_whole
-from hetsim.analog.lines import LANES
+from hetsim.analog.kernels.noise import derived, draw
+from hetsim.analog.kernels.strips import counted, floor, least, magnitude, most, root, rounded, spread, spread_whole
+from hetsim.analog.lines import LANES, LINE
 
 _f32, _i32 = np.float32, np.int32
 
@@ -44,41 +44,81 @@ def _bent(u: Any, bow: int, top: Any) -> Any:
     return u + (share - share * magnitude(share)) * read(bow, _f32) * spread(_f32(4.0))
 
 
+@compiled()
+def scratch(drive: Any) -> Any:
+    """Memory for what `convert` notes of a vector."""
+    return np.empty((3 * _pairs(len(drive.weights)), LANES), np.float32)
+
+
+@inlined()
+def _pairs(passes: int) -> int:
+    return (passes + 1) >> 1
+
+
+@inlined()
+def _sample(
+    places: Any, rows: Any, sum_type: Any, spread_type: Any, passes: int, top: Any, tile: Any, line: int, seed: Any,
+    room: int,
+) -> int:  # fmt: skip
+    """Write the samples of all passes in codes, with noise and bow, and say where; see `convert`."""
+    found, factor = room + LINE * _pairs(passes), read(tile[0] + 4 * line, _f32)
+    if places[1] != 0:
+        draw(seed, _pairs(passes), room)
+        for i in range(passes):
+            at = found + LINE * i
+            u = rounded(read(places[0] + i * rows[0], sum_type) * factor)
+            variance = read(places[1] + i * rows[1], spread_type)
+            radius = root(read(room + LINE * (i >> 1), _f32) * variance)
+            write(radius * read(at, _f32) * read(tile[2] + 4 * line, _f32) + u, at)
+    else:
+        for i in range(passes):
+            write(rounded(read(places[0] + i * rows[0], sum_type) * factor), found + LINE * i)
+    if tile[3] != 0:
+        for i in range(passes):
+            write(_bent(read(found + LINE * i, _f32), tile[3] + 4 * line, top), found + LINE * i)
+    return found
+
+
+@inlined()
+def _encode(place: int, row: int, kind: Any, factor: Any, coding: Any, tile: Any, line: int, out: int) -> Any:
+    """Codes of samples of all passes, of a ``kind`` and times a ``factor``; see `convert`.
+
+    Two sums take turns, as each waits for its last addition: they are whole numbers, in any order the same.
+    """
+    weights, passes, bottom, top, long = coding
+    low, high, offset = spread(bottom), spread(top), read(tile[1] + 4 * line, _f32)
+    clipped, step = spread_whole(_i32(0)), 1 if long else passes
+    for first in range(0, passes, step):
+        found, other = spread(_f32(0.0)), spread(_f32(0.0))
+        for i in range(first, first + step):
+            code = floor(rounded(read(place + i * row, kind) * factor) + offset)
+            bounded = least(most(code, low), high)
+            clipped = counted(clipped, code, bounded)
+            other, found = bounded * every(weights + 4 * i) + found, other
+        add_scaled(found + other, tile[4] + 8 * line, out)
+    return clipped
+
+
 @inlined()
 def convert(
     places: Any, rows: Any, sum_type: Any, spread_type: Any, coding: Any, tile: Any, line: int, seed: Any, strip: int,
-    out: int,
+    room: int, out: int,
 ) -> Any:  # fmt: skip
     """All conversions of a vector at a tile and a strip of lines, added to the float64 at address ``out``.
 
     Samples and variances of the passes, of the two types, are ``rows`` bytes apart from the addresses ``places`` on
     (0: no noise). ``coding``: see `coding_of`.
     ``tile``: addresses of the lines' codes per unit of signal, offsets plus a half, codes per root of a unit of
-    variance, bows and gains, of which the strip's are the ``line``-th and following. Returns how many conversions
-    clipped in each lane.
+    variance, bows and gains, of which the strip's are the ``line``-th and following. ``room``: address of `scratch`.
+    Returns how many conversions clipped in each lane.
     """
-    weights, passes, bottom, top, long = coding
-    low, high = spread(bottom), spread(top)
-    clipped, found = spread_whole(_i32(0)), spread(_f32(0.0))
-    square, cosine, sine = found, found, found
-    for i in range(passes):
-        u = read(places[0] + i * rows[0], sum_type) * read(tile[0] + 4 * line, _f32)
-        if places[1] != 0:
-            if i & 1 == 0:
-                square, cosine, sine = pair(derived(seed, strip), i >> 1)
-            variance = read(places[1] + i * rows[1], spread_type)
-            u = root(square * variance) * (sine if i & 1 else cosine) * read(tile[2] + 4 * line, _f32) + u
-        if tile[3] != 0:
-            u = _bent(u, tile[3] + 4 * line, top)
-        code = floor(u + read(tile[1] + 4 * line, _f32))
-        bounded = least(most(code, low), high)
-        clipped = counted(clipped, code, bounded)
-        found = bounded * every(weights + 4 * i) + found
-        if long:
-            add_scaled(found, tile[4] + 8 * line, out)
-            found = spread(_f32(0.0))
-    add_scaled(found, tile[4] + 8 * line, out)
-    return clipped
+    if places[1] == 0 and tile[3] == 0:
+        factor = read(tile[0] + 4 * line, _f32)
+        return _encode(places[0], rows[0], sum_type, factor, coding, tile, line, out)
+    found = _sample(
+        places, rows, sum_type, spread_type, coding[1], coding[3], tile, line, derived(seed, strip), room
+    )
+    return _encode(found, LINE, _f32, spread(_f32(1.0)), coding, tile, line, out)
 
 
 @compiled()

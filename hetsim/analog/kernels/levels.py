@@ -8,7 +8,7 @@ import numpy as np
 
 from hetsim.analog.kernels.applied import apply
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.conversion import coding_of, convert, fold, tile_of
+from hetsim.analog.kernels.conversion import coding_of, convert, fold, scratch, tile_of
 from hetsim.analog.kernels.memory import load, origin, weighted
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import PANEL, WIDE, multiply_block, multiply_strip
@@ -49,7 +49,7 @@ def _lift(sums: Any, lift: Any) -> None:
 @inlined()
 def _convert_panel(
     sums: Any, spreads: Any, passes: Any, coding: Any, tile: Any, first_line: int, seeds: Any, strip: int, first: int,
-    vectors: int, output: Any,
+    vectors: int, room: Any, output: Any,
 ) -> tuple[Any, float]:  # fmt: skip
     """All conversions of up to six vectors from the ``first`` on at lines of a tile from ``first_line`` on, the first
     of which is of a ``strip``, added to ``output`` float64 [V, B].
@@ -68,7 +68,7 @@ def _convert_panel(
                     saved += weighted(sample * sample, tile[5] + 8 * line) / np.float64(passes[i].top) ** 2
             clipped = clipped + convert(
                 (samples + 4 * at, noise + 4 * at if noise != 0 else 0), (4 * row, 4 * row), sums.dtype, spreads.dtype,
-                coding, tile, line, seeds[first + v], strip + lane // LANES,
+                coding, tile, line, seeds[first + v], strip + lane // LANES, origin(room),
                 origin(output) + 8 * ((first + v) * output.shape[1] + line),
             )  # fmt: skip
     return clipped, saved
@@ -86,6 +86,7 @@ def _read_tile(
     clipped, saved, coding, tile = spread_whole(_i32(0)), 0.0, coding_of(drive), tile_of(lines, r, block)
     signals, variances, width = lines.signals[r, block], lines.variances[r, block], output.shape[1]
     strip, step = (r * lines.signals.shape[1] + block) * (width // LANES), sums.shape[2]
+    room = scratch(drive)
     for line in range(0, width, step):
         for m in range(0, vectors, PANEL):
             for i in range(drive.passes.shape[0]):
@@ -96,7 +97,7 @@ def _read_tile(
                         _lift(spreads[i], lines.lift[r, block, line : line + step])
             clips, square = _convert_panel(
                 sums, spreads, drive.passes, coding, tile, line, seeds, strip + line // LANES, m,
-                min(PANEL, vectors - m), output,
+                min(PANEL, vectors - m), room, output,
             )  # fmt: skip
             clipped, saved = clipped + clips, saved + square
     return total(clipped), saved

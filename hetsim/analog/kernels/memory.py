@@ -14,11 +14,10 @@ from numba import types
 from numba.extending import intrinsic
 
 from hetsim.analog.kernels.compiled import inlined
-from hetsim.analog.kernels.strips import FLOATS, INT, INTS, LOOSE, SINGLE, WHOLE, alike, pairs_added
+from hetsim.analog.kernels.strips import FLOATS, INT, INTS, LOOSE, SHORT, SHORTS, SINGLE, WHOLE, alike, pairs_added
 from hetsim.analog.lines import LANES, LINE
 
 _DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
-_SHORTS = ir.VectorType(ir.IntType(16), LANES)
 
 
 @inlined()
@@ -40,7 +39,7 @@ def _loaded(builder: Any, place: Callable[[Any], Any], number: Any) -> Any:
     if number == types.int32:
         return builder.sitofp(builder.load(place(INTS), align=4), FLOATS)
     wider = builder.sext if number.signed else builder.zext
-    return builder.sitofp(wider(builder.load(place(_SHORTS), align=2), INTS), FLOATS)
+    return builder.sitofp(wider(builder.load(place(SHORTS), align=2), INTS), FLOATS)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -63,7 +62,7 @@ def store(typing: Any, strip: Any, array: Any, at: Any) -> Any:
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         strip, array, at = arguments
         single = found.args[1].dtype == types.float32
-        kind = FLOATS if single else _SHORTS
+        kind = FLOATS if single else SHORTS
         values = strip if single else builder.fptosi(strip, kind)
         builder.store(values, address(context, builder, found.args[1], array, at, kind), align=2)
         return context.get_dummy_value()
@@ -95,6 +94,22 @@ def read(typing: Any, place: Any, dtype: Any) -> Any:
     return SINGLE(types.int64, dtype), emit
 
 
+def _reader(result: Any, kind: Any) -> Any:
+    """A function that gives the whole numbers at an address as they are."""
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def function(typing: Any, place: Any) -> Any:
+        def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+            return builder.load(_at(builder, arguments[0], kind), align=2)
+
+        return result(types.int64), emit
+
+    return function
+
+
+read_words, read_shorts = _reader(WHOLE, INTS), _reader(SHORT, SHORTS)  # sixteen of 32 bits, sixteen of 16
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def every(typing: Any, place: Any) -> Any:
     """A strip whose lanes are all the float32 at an address."""
@@ -122,7 +137,8 @@ def _writer(kind: Any, change: Callable[[Any, Any], Any] = lambda builder, strip
 
 write = _writer(FLOATS)  # singles as float32
 write_words = _writer(INTS)  # whole numbers as int32
-write_shorts = _writer(_SHORTS, lambda b, strip: b.trunc(strip, _SHORTS))  # whole numbers as int16, or uint16
+# whole numbers as int16, or uint16
+write_shorts = _writer(SHORTS, lambda b, strip: strip if strip.type == SHORTS else b.trunc(strip, SHORTS))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -202,8 +218,8 @@ def parts(typing: Any, place: Any, first: Any, mask: Any, plus: Any, minus: Any)
     short = types.int16
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        positive, part = _shown(builder, *arguments[:3], _SHORTS)
-        plus, minus = (alike(builder, figure, _SHORTS) for figure in arguments[3:])
+        positive, part = _shown(builder, *arguments[:3], SHORTS)
+        plus, minus = (alike(builder, figure, SHORTS) for figure in arguments[3:])
         return builder.sext(builder.mul(part, builder.select(positive, plus, minus)), INTS)
 
     return WHOLE(types.int64, short, short, short, short), emit
@@ -215,13 +231,26 @@ def ones(typing: Any, place: Any) -> Any:
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         short = ir.IntType(16)
-        magnitude = _shown(builder, arguments[0], short(0), short(0x7FFF), _SHORTS)[1]
+        magnitude = _shown(builder, arguments[0], short(0), short(0x7FFF), SHORTS)[1]
         named = f"llvm.ctpop.v{LANES}i16"
-        kind = ir.FunctionType(_SHORTS, [_SHORTS])
+        kind = ir.FunctionType(SHORTS, [SHORTS])
         function = builder.module.globals.get(named) or ir.Function(builder.module, kind, named)
         return builder.zext(builder.call(function, [magnitude]), INTS)
 
     return WHOLE(types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def magnitudes_of(typing: Any, place: Any, sign: Any) -> Any:
+    """The magnitudes of those of sixteen int16 at an address that have the ``sign`` int16, 1 or -1; 0 for the others."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        codes = builder.load(_at(builder, arguments[0], SHORTS), align=2)
+        turned = builder.mul(codes, alike(builder, arguments[1], SHORTS))
+        none = ir.Constant(SHORTS, None)
+        return builder.select(builder.icmp_signed(">", turned, none), turned, none)
+
+    return SHORT(types.int64, types.int16), emit
 
 
 @intrinsic  # type: ignore[untyped-decorator]

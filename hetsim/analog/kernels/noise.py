@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import store
+from hetsim.analog.kernels.memory import read_words, store, write, write_words
 from hetsim.analog.kernels.strips import as_single, bits_of, chosen, from_bits, lanes, most, root, spread, spread_whole
-from hetsim.analog.lines import LANES
+from hetsim.analog.lines import LANES, LINE
 
 _f32, _u32, _u64 = np.float32, np.uint32, np.uint64
 
@@ -83,7 +83,7 @@ def _direction(word: Any) -> tuple[Any, Any]:
     c = ((spread(_COS[3]) * q + spread(_COS[2])) * q + spread(_COS[1])) * q + spread(_COS[0])
     s = ((spread(_SIN[2]) * q + spread(_SIN[1])) * q + spread(_SIN[0])) * x
     c = from_bits(bits_of(c) ^ (word & spread_whole(_SIGN)))
-    swap = word & spread_whole(_u32(0x40000000))
+    swap = word << spread_whole(_u32(1))
     return chosen(swap, s, c), chosen(swap, c, s)
 
 
@@ -96,6 +96,26 @@ def pair(seed: Any, place: int) -> tuple[Any, Any, Any]:
     first, second = words(seed, place)
     x, y = _direction(second)
     return _square(first), x, y
+
+
+@inlined()
+def draw(seed: Any, pairs: int, room: int) -> None:
+    """`pair` at the first so many places, written to the address ``room``: the squares, then all coordinates in turn.
+
+    Step by step for all of them: a processor does not look far enough ahead to begin with a pair while it waits for
+    the one before.
+    """
+    points = room + LINE * pairs
+    for place in range(pairs):
+        first, second = words(seed, place)
+        write_words(first, room + LINE * place)
+        write_words(second, points + 2 * LINE * place)
+    for place in range(pairs):
+        write(_square(read_words(room + LINE * place)), room + LINE * place)
+    for place in range(pairs):
+        x, y = _direction(read_words(points + 2 * LINE * place))
+        write(x, points + 2 * LINE * place)
+        write(y, points + 2 * LINE * place + LINE)
 
 
 @compiled()

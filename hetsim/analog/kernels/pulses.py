@@ -12,7 +12,7 @@ import numpy as np
 
 from hetsim.analog.kernels.codes import pack, shown
 from hetsim.analog.kernels.compiled import compiled
-from hetsim.analog.kernels.conversion import coding_of, convert, fold, quiet, tile_of
+from hetsim.analog.kernels.conversion import coding_of, convert, fold, quiet, scratch, tile_of
 from hetsim.analog.kernels.memory import add_lines, load, origin, store, weighted
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.registers import SLOTS, add_rows, sum_rows
@@ -100,7 +100,7 @@ def _convert_all(
     apart, size = order
     clipped, saved, width, out = spread_whole(_i32(0)), 0.0, output.shape[1], origin(output)
     passes, lanes, wide = drive.passes, sums.shape[1], spreads.shape[1]
-    coding = coding_of(drive)
+    coding, room = coding_of(drive), scratch(drive)
     joint, size_of = False, (sums.itemsize, spreads.itemsize)
     start, noise = origin(sums), origin(spreads) if spreads.shape[0] > 0 else 0
     for i in range(passes.shape[0]):
@@ -119,7 +119,7 @@ def _convert_all(
                 places = (start + at * size_of[0], noise + of * size_of[1] if noise != 0 else 0)
                 clipped = clipped + convert(
                     places, (LINE * apart, LINE * apart), sums.dtype, spreads.dtype, coding, tile, line + lane,
-                    seeds[m], strip + lane // LANES, out + 8 * (m * width + line + lane),
+                    seeds[m], strip + lane // LANES, origin(room), out + 8 * (m * width + line + lane),
                 )  # fmt: skip
     return total(clipped), saved
 
@@ -147,13 +147,13 @@ def _read_tile(
 
 @compiled(nogil=True)
 def read_pulses(
-    codes: Any, across: bool, tile: Any, order: Any, bits: Any, lines: Any, drive: Any, blocks: Any, scale: Any,
+    codes: Any, across: bool, tile: Any, order: Any, lines: Any, drive: Any, blocks: Any, scale: Any,
     key: Any, first: int, room: Any, out: Any,
 ) -> tuple[int, float]:  # fmt: skip
     """Read blocks of a crossbar's columns: their part of ``out`` float32 [M, N] for the codes of M vectors.
 
     ``codes`` int16 [M, K], or ``across`` [K, M]; a full tile has ``tile`` rows. ``order``: how many vectors stand side
-    by side, and the slots that these take, of ``bits``: see `codes.pack`. ``lines``: see `hetsim.analog.lines`,
+    by side, and the slots that these take: see `codes.pack`. ``lines``: see `hetsim.analog.lines`,
     ``drive``: `hetsim.analog.drive`. ``blocks`` int64 [n, 3]: number of a block, its first output and
     its number of outputs. ``scale`` float64 [M]. ``key`` uint64 and ``first``, the index of the first vector,
     decide the noise. ``room``: scratch for as many vectors as are read at a time, see `hetsim.analog.readout`. Returns
@@ -172,7 +172,7 @@ def read_pulses(
         vectors = len(which)
         for m in range(vectors):
             seeds[m] = derived(key, first + which[m])
-        pack(codes, across, which, tile, order[0], bits, slots)
+        pack(codes, across, which, tile, order[0], drive, slots)
         taken = -(-vectors // order[0]) * order[1]
         some = (slots[:, : taken // SLOTS], tables, sums[:taken], spread_tables, spreads[:taken])
         for n in range(blocks.shape[0]):

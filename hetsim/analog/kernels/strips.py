@@ -2,8 +2,8 @@
 
 Loops over 16 lines, written out, are left scalar by Numba, which cannot tell that arrays do not overlap. These
 are LLVM's vectors: one instruction each where a processor has vectors of 64 bytes, a few elsewhere. A strip holds
-singles or whole numbers of 32 bits; the operators ``+ - *`` work on two strips of a kind, ``& | ^ << >>`` on whole
-ones.
+singles or whole numbers of 32 or 16 bits; the operators ``+ - *`` work on two strips of singles or of 32 bits,
+``& | ^ << >>`` on whole numbers.
 """
 
 from __future__ import annotations
@@ -28,11 +28,15 @@ class Words(types.Type):  # type: ignore[misc]
     """Sixteen int32, or bits."""
 
 
-SINGLE, WHOLE = Singles("Singles"), Words("Words")
+class Shorts(types.Type):  # type: ignore[misc]
+    """Sixteen times 16 bits."""
+
+
+SINGLE, WHOLE, SHORT = Singles("Singles"), Words("Words"), Shorts("Shorts")
 INT, INDEX = ir.IntType(32), ir.IntType(64)
 FLOATS, INTS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(INT, LANES)
+SHORTS = ir.VectorType(ir.IntType(16), LANES)
 LOOSE = ("contract", "nsz")
-_LLVM = {SINGLE: FLOATS, WHOLE: INTS}
 
 
 @register_model(Singles)
@@ -45,6 +49,12 @@ class _SinglesModel(models.PrimitiveModel):  # type: ignore[misc]
 class _WordsModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, INTS)
+
+
+@register_model(Shorts)
+class _ShortsModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, SHORTS)
 
 
 def _operator(symbol: Any, *emitters: tuple[Any, Callable[[Any, Any, Any], Any]]) -> None:
@@ -62,11 +72,11 @@ def _operator(symbol: Any, *emitters: tuple[Any, Callable[[Any, Any, Any], Any]]
 _operator(operator.add, (SINGLE, lambda b, x, y: b.fadd(x, y, flags=LOOSE)), (WHOLE, lambda b, x, y: b.add(x, y)))
 _operator(operator.sub, (SINGLE, lambda b, x, y: b.fsub(x, y, flags=LOOSE)), (WHOLE, lambda b, x, y: b.sub(x, y)))
 _operator(operator.mul, (SINGLE, lambda b, x, y: b.fmul(x, y, flags=LOOSE)), (WHOLE, lambda b, x, y: b.mul(x, y)))
-_operator(operator.and_, (WHOLE, lambda b, x, y: b.and_(x, y)))
-_operator(operator.or_, (WHOLE, lambda b, x, y: b.or_(x, y)))
-_operator(operator.xor, (WHOLE, lambda b, x, y: b.xor(x, y)))
-_operator(operator.lshift, (WHOLE, lambda b, x, y: b.shl(x, y)))
-_operator(operator.rshift, (WHOLE, lambda b, x, y: b.lshr(x, y)))
+_operator(operator.and_, *((kind, lambda b, x, y: b.and_(x, y)) for kind in (WHOLE, SHORT)))
+_operator(operator.or_, *((kind, lambda b, x, y: b.or_(x, y)) for kind in (WHOLE, SHORT)))
+_operator(operator.xor, *((kind, lambda b, x, y: b.xor(x, y)) for kind in (WHOLE, SHORT)))
+_operator(operator.lshift, *((kind, lambda b, x, y: b.shl(x, y)) for kind in (WHOLE, SHORT)))
+_operator(operator.rshift, *((kind, lambda b, x, y: b.lshr(x, y)) for kind in (WHOLE, SHORT)))
 
 
 def alike(builder: Any, value: Any, kind: Any) -> Any:
@@ -108,10 +118,12 @@ def _of_llvm(name: str) -> Callable[..., Any]:
 
 spread = _unary(SINGLE, lambda b, x: alike(b, x, FLOATS))  # all lanes a float32
 spread_whole = _unary(WHOLE, lambda b, x: alike(b, x, INTS))  # all lanes an int32
+spread_short = _unary(SHORT, lambda b, x: alike(b, x, SHORTS))  # all lanes an int16
 floor = _unary(SINGLE, _of_llvm("floor"))
 nearest = _unary(SINGLE, _of_llvm("rint"))  # halves to even
 root = _unary(SINGLE, _of_llvm("sqrt"))
 magnitude = _unary(SINGLE, _of_llvm("fabs"))
+rounded = _unary(SINGLE, _of_llvm("arithmetic.fence"))  # a product that no sum is fused with, whatever stands around
 as_single = _unary(SINGLE, lambda b, x: b.sitofp(x, FLOATS))
 bits_of = _unary(WHOLE, lambda b, x: b.bitcast(x, INTS))
 from_bits = _unary(SINGLE, lambda b, x: b.bitcast(x, FLOATS))
@@ -139,11 +151,11 @@ def most(typing: Any, x: Any, y: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def chosen(typing: Any, which: Any, x: Any, y: Any) -> Any:
-    """``x`` in lanes where a whole number is not zero, else ``y``."""
+    """``x`` in lanes where a whole number is negative, else ``y``."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         which, x, y = arguments
-        return builder.select(builder.icmp_unsigned("!=", which, ir.Constant(INTS, None)), x, y)
+        return builder.select(builder.icmp_signed("<", which, ir.Constant(INTS, None)), x, y)
 
     return SINGLE(which, x, y), emit
 
