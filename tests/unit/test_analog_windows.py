@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from operands import conv, random
 from test_analog_sheets import device, macro
 
 from hetsim.analog import Crossbar, MacroSheet
 from hetsim.analog.drive import Rows, quantised
 from hetsim.analog.windows import Windows
+from hetsim.hardware.imc import _finished
+from hetsim.numerics import finish, lift
 
 NOISY = {"programming": {"unit": "1 uS", "polynomial": [0.2]}, "read_noise": {"relative": {"polynomial": [0.02]}}}
 LEVELS = {"energy": "10 fJ", "bits": 8, "encoding": "amplitude"}
@@ -28,8 +31,9 @@ def test_codes_are_those_of_the_matrix(data: st.DataObject) -> None:
     pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
     kernel, strides, dilations = data.draw(pair), data.draw(pair), data.draw(pair)
     pads = data.draw(st.tuples(*[st.integers(0, 2)] * 4))
-    windows = Windows.of(images(3, 2, 8, 11, sign=-1.0), kernel, strides, pads, dilations)
-    padded = np.pad(images(3, 2, 8, 11, sign=-1.0), [(0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])])
+    pixels = images(3, 2, 8, data.draw(st.sampled_from([11, 21, 37])), sign=-1.0)  # a strip of windows, or some
+    windows = Windows.of(pixels, kernel, strides, pads, dilations)
+    padded = np.pad(pixels, [(0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])])
     (high, wide), (down, across) = windows.places, strides
     expected = [
         padded[n, :, y * down :, x * across :][:, :: dilations[0], :: dilations[1]][:, : kernel[0], : kernel[1]].ravel()
@@ -109,3 +113,15 @@ def test_what_is_known_of_images(shape: tuple[int, ...], strange: float | None) 
     if windows.finite:
         peaks = np.pad(np.abs(pixels).max(axis=1), ((0, 0), (1, 0), (2, 1)))
         assert (windows.peaks == peaks).all()
+
+
+@pytest.mark.parametrize("activation", [None, "Relu"])
+@pytest.mark.parametrize("biased", [True, False])
+def test_products_become_images(activation: str | None, biased: bool) -> None:
+    """In one pass what digital logic does step by step."""
+    (case, inputs), values = conv(activation=activation), random((2 * 7 * 9, 8), seed=4)
+    if not biased:
+        inputs[2] = None
+    made = _finished(case, values, inputs)
+    assert made.shape == case.outputs[0].shape == (2, 8, 7, 9)
+    np.testing.assert_array_equal(made, finish(case, lift(case, values), inputs))

@@ -242,7 +242,7 @@ def ones(typing: Any, place: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def magnitudes_of(typing: Any, place: Any, sign: Any) -> Any:
-    """The magnitudes of those of sixteen int16 at an address that have the ``sign`` int16, 1 or -1; 0 for the others."""
+    """The magnitudes of those of sixteen int16 at an address that have the ``sign`` int16, 1 or -1; 0 of others."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         codes = builder.load(_at(builder, arguments[0], SHORTS), align=2)
