@@ -45,7 +45,8 @@ class Drive(NamedTuple):
     ``passes``, a record each: the bit planes from ``begin`` to ``end`` of the ``planes`` of a vector, each worth
     twice the one before, and ``apart`` from them, where not zero, those that are subtracted; and the ``first`` bit,
     the ``top`` input and the ``sign`` of `Pass`. ``weights`` float32: what its code counts. ``limits`` float32:
-    lowest and highest code. ``long``: a sum of weighted codes may be beyond the whole numbers of float32.
+    lowest and highest code. ``long``: a sum of weighted codes may be beyond the whole numbers of float32. ``serial``:
+    each pass shows one bit plane, in the order of the planes.
     """
 
     passes: NDArray[np.void]
@@ -53,10 +54,11 @@ class Drive(NamedTuple):
     planes: int
     limits: Single
     long: bool
+    serial: bool
 
     def alone(self, i: int) -> Drive:
         """The i-th pass by itself."""
-        return self._replace(passes=self.passes[i : i + 1], weights=self.weights[i : i + 1])
+        return self._replace(passes=self.passes[i : i + 1], weights=self.weights[i : i + 1], serial=False)
 
     def levels(self, codes: Codes) -> NDArray[np.float64]:
         """What the only pass drives for input codes of its sign, as shares of the full voltage."""
@@ -74,7 +76,8 @@ def drive(passes: Sequence[Pass], bits: int, codes: tuple[int, int]) -> Drive:
     weights = np.array([(-1 if p.sign < 0 else 1) << p.first for p in passes], np.float32)
     planes = bits * (1 if all(p.sign > 0 for p in passes) else 2)
     long = bool(np.abs(weights).sum(dtype=np.float64) * max(np.abs(codes)) > 2**24)
-    return Drive(np.array(rows, _STEP), weights, planes, np.array(codes, np.float32), long)
+    serial = [row[:3] for row in rows] == [(i, i + 1, 0) for i in range(planes)]
+    return Drive(np.array(rows, _STEP), weights, planes, np.array(codes, np.float32), long, serial)
 
 
 class Vectors(Protocol):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +14,19 @@ from hetsim.analog.drive import Codes, Drive, Single, Vectors, drive
 from hetsim.analog.lines import BLOCK, DEPTH, GROUP, LANES, LINE, Layout, Lines, Room, aligned
 from hetsim.analog.macro import MacroSheet
 from hetsim.analog.noise import Sinh
+from hetsim.analog.threads import shared_out
 from hetsim.keys import key as derive
 
 Piece = tuple[slice, NDArray[np.int64]]  # vectors, and blocks of columns
-T = TypeVar("T")
-R = TypeVar("R")
-
 _SLOTS = 1 << 11  # bit planes of all vectors whose sums are kept together
 _BYTES = 1 << 22  # memory for the places of their partial sums, and for the codes of a piece
 _VALUES = 1 << 17  # numbers that are multiplied while they are in the cache
 _BLOCKS = 4  # blocks of columns of a piece when there are too few vectors to share out
 _WORK = 1 << 26  # rows times lines times planes of all vectors of a piece that is worth a call
 _ALONE = 1 << 21  # the same, below which threads are not worth starting
+
+_FEW = 10  # rows of a tile of whose bits all patterns may have their sums in a table
+_OFTEN = 4  # bit planes for each of those patterns that are worth the table
 
 _ROOM = Room()
 
@@ -190,6 +189,8 @@ class Readers:
         from hetsim.analog import kernels
 
         layout, tiling, lines = self.layout, self.layout.tiling, self.lines
+        if self._few(drives, len(scale)):
+            return self._patterns(codes, across, drives, blocks, scale, key, first, out)
         deep = min(self._deep(drives.planes), len(scale))  # vectors that are read at a time
         apart = min(kernels.SLOTS, 1 << (deep - 1).bit_length())  # vectors whose slots stand side by side
         each = -(-drives.planes * apart // kernels.SLOTS)  # sets of so many vectors
@@ -207,6 +208,35 @@ class Readers:
         order = (apart, each * kernels.SLOTS)
         return kernels.read_pulses(
             codes, across, tiling.height, order, lines, drives, blocks, scale, key, first, room, out
+        )
+
+    def _few(self, drives: Drive, vectors: int) -> bool:
+        """Whether a table of the sums of all patterns of rows that one bit plane may show is worth its making."""
+        tiling, lines = self.layout.tiling, self.lines
+        few = tiling.down == 1 and tiling.rows <= _FEW and vectors * drives.planes > _OFTEN << tiling.rows
+        return few and drives.serial and not drives.long and not lines.power.shape[2] and not lines.bow.shape[2]
+
+    def _patterns(
+        self, codes: Codes, across: bool, drives: Drive, blocks: NDArray[np.int64], scale: Any, key: Any, first: int,
+        out: Single,
+    ) -> tuple[int, float]:  # fmt: skip
+        from hetsim.analog import kernels
+
+        layout, (signal, spread) = self.layout, self.lines[:2]
+        slots, deep = kernels.SLOTS, min(self._deep(drives.planes), -(-len(scale) // LANES) * LANES)
+        count, sets, groups = max(slots, 1 << layout.tiling.rows), deep // slots * drives.planes, layout.rows // GROUP
+        lanes, wide, strips = LINE // signal.itemsize, LINE // spread.itemsize, layout.width // LANES
+        noisy, table = spread.shape[2] > 0, (DEPTH, 1 << GROUP)
+        room = _ROOM.lent(
+            ((count // slots, groups, slots), np.uint16), ((1, sets, groups, slots), np.uint16),
+            ((sets, slots), np.uint16), ((*table, lanes), signal.dtype),
+            ((layout.width // lanes, count, lanes), signal.dtype), ((*table, wide if noisy else 0), spread.dtype),
+            ((layout.width // wide * noisy, count, wide), spread.dtype),
+            ((strips * (not noisy), count, LANES), np.float32), ((strips * (not noisy), count), np.int64),
+            ((deep, layout.width), np.float64), ((deep,), np.uint64), ((len(scale),), np.int64),
+        )  # fmt: skip
+        return kernels.read_patterns(
+            codes, across, layout.tiling.height, self.lines, drives, blocks, scale, key, first, room, out
         )
 
     def _levels(
@@ -257,38 +287,3 @@ class Readers:
             for begin in range(0, vectors, height)
             for b in range(0, len(blocks), wide)
         ]
-
-
-def shared_out(function: Callable[[T], R], parts: Sequence[T], threads: bool) -> list[R]:
-    """Results in order, computed by as many threads as Numba is set to use: compiled code lets go of the lock.
-
-    The caller is one of them: it has begun before another one is awake. Plain threads, not Numba's: its parallel loops
-    fight with those of BLAS, and a process that ran one cannot fork.
-    """
-    from hetsim.analog import kernels
-
-    count = min(kernels.threads(), len(parts))
-    if not threads or count < 2:
-        return [function(part) for part in parts]
-    found: dict[int, R] = {}
-    left = iter(range(len(parts)))  # each number comes to one thread
-
-    def some() -> None:
-        for i in left:
-            found[i] = function(parts[i])
-
-    others = [_pool(kernels.threads(), os.getpid()).submit(some) for _ in range(count - 1)]
-    try:
-        some()
-    finally:
-        wait(others)
-    for other in others:
-        other.result()
-    return [found[i] for i in range(len(parts))]
-
-
-@lru_cache(maxsize=1)
-def _pool(count: int, process: int) -> ThreadPoolExecutor:
-    """Threads for so many, kept, as to start them takes as long as a small read; a process that was forked has its
-    own."""
-    return ThreadPoolExecutor(count - 1, "crossbars")

@@ -128,15 +128,14 @@ def pack(codes: Any, across: bool, which: Any, height: int, apart: int, drive: A
             _gather(codes, across, r * height, rows, which[q * apart : (q + 1) * apart], gathered)
             for g in range(-(-rows // GROUP)):
                 first = spread_short(_i16((g % DEPTH) << GROUP))
-                for p in range(planes):
-                    bit = p % bits
-                    if bit == 0:
-                        sign = _i16(1) if p == 0 else _i16(-1)
-                        _transpose(origin(gathered) + 4 * LANES * GROUP * g, sign, origin(words))
-                    word = read_shorts(origin(words) + 2 * LANES * (bit & 7))
-                    picked = (word >> spread_short(_i16(bit & 8))) & spread_short(_i16(0xFF)) | first
-                    # lanes without a vector are where the next plane comes
-                    write_shorts(picked << spread_short(_SIZE), origin(shown) + 2 * apart * p)
+                place, to = origin(gathered) + 4 * LANES * GROUP * g, origin(shown)
+                for sign in range(signs):
+                    _transpose(place, _i16(1 - 2 * sign), origin(words))
+                    for bit in range(bits):
+                        word = read_shorts(origin(words) + 2 * LANES * (bit & 7)) >> spread_short(_i16(bit & 8))
+                        picked = word & spread_short(_i16(0xFF)) | first
+                        write_shorts(picked << spread_short(_SIZE), to)
+                        to += 2 * apart  # the next plane, where lanes without a vector are now
                 for s in range(sets):
                     out = ((r * slots.shape[1] + q * sets + s) * groups + g) * SLOTS
                     write_shorts(read_shorts(origin(shown) + 2 * SLOTS * s), origin(slots) + 2 * out)

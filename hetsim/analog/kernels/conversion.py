@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import add_scaled, every, origin, read, scaled, write
+from hetsim.analog.kernels.memory import add_scaled, every, number_at, origin, read, scaled, write
 from hetsim.analog.kernels.noise import derived, draw
 from hetsim.analog.kernels.strips import counted, floor, least, magnitude, most, root, rounded, spread, spread_whole
 from hetsim.analog.lines import LANES, LINE
@@ -56,8 +56,14 @@ def _pairs(passes: int) -> int:
 
 
 @inlined()
+def _line(i: int, numbers: Any) -> int:
+    """How far in memory the samples of the i-th pass are from the first of all; see `convert`."""
+    return LINE * number_at(numbers[0] + i * numbers[1]) if numbers[0] != 0 else i * numbers[1]
+
+
+@inlined()
 def _sample(
-    places: Any, rows: Any, sum_type: Any, spread_type: Any, passes: int, top: Any, tile: Any, line: int, seed: Any,
+    places: Any, numbers: Any, sum_type: Any, spread_type: Any, passes: int, top: Any, tile: Any, line: int, seed: Any,
     room: int,
 ) -> int:  # fmt: skip
     """Write the samples of all passes in codes, with noise and bow, and say where; see `convert`."""
@@ -65,14 +71,13 @@ def _sample(
     if places[1] != 0:
         draw(seed, _pairs(passes), room)
         for i in range(passes):
-            at = found + LINE * i
-            u = rounded(read(places[0] + i * rows[0], sum_type) * factor)
-            variance = read(places[1] + i * rows[1], spread_type)
-            radius = root(read(room + LINE * (i >> 1), _f32) * variance)
+            at, of = found + LINE * i, _line(i, numbers)
+            u = rounded(read(places[0] + of, sum_type) * factor)
+            radius = root(read(room + LINE * (i >> 1), _f32) * read(places[1] + of, spread_type))
             write(radius * read(at, _f32) * read(tile[2] + 4 * line, _f32) + u, at)
     else:
         for i in range(passes):
-            write(rounded(read(places[0] + i * rows[0], sum_type) * factor), found + LINE * i)
+            write(rounded(read(places[0] + _line(i, numbers), sum_type) * factor), found + LINE * i)
     if tile[3] != 0:
         for i in range(passes):
             write(_bent(read(found + LINE * i, _f32), tile[3] + 4 * line, top), found + LINE * i)
@@ -80,19 +85,24 @@ def _sample(
 
 
 @inlined()
-def _encode(place: int, row: int, kind: Any, factor: Any, coding: Any, tile: Any, line: int, out: int) -> Any:
-    """Codes of samples of all passes, of a ``kind`` and times a ``factor``; see `convert`.
+def encode(place: int, kind: Any, factor: Any, offset: Any, coding: Any) -> Any:
+    """The codes of a strip of samples of a ``kind``, times a ``factor``: as they were, and within their bounds."""
+    code = floor(rounded(read(place, kind) * factor) + offset)
+    return code, least(most(code, spread(coding[2])), spread(coding[3]))
+
+
+@inlined()
+def _add_up(place: int, row: int, kind: Any, factor: Any, coding: Any, tile: Any, line: int, out: int) -> Any:
+    """Codes of samples of all passes, ``row`` bytes apart; see `convert` and `encode`.
 
     Two sums take turns, as each waits for its last addition: they are whole numbers, in any order the same.
     """
-    weights, passes, bottom, top, long = coding
-    low, high, offset = spread(bottom), spread(top), read(tile[1] + 4 * line, _f32)
-    clipped, step = spread_whole(_i32(0)), 1 if long else passes
+    weights, passes, long = coding[0], coding[1], coding[4]
+    offset, clipped, step = read(tile[1] + 4 * line, _f32), spread_whole(_i32(0)), 1 if long else passes
     for first in range(0, passes, step):
         found, other = spread(_f32(0.0)), spread(_f32(0.0))
         for i in range(first, first + step):
-            code = floor(rounded(read(place + i * row, kind) * factor) + offset)
-            bounded = least(most(code, low), high)
+            code, bounded = encode(place + i * row, kind, factor, offset, coding)
             clipped = counted(clipped, code, bounded)
             other, found = bounded * every(weights + 4 * i) + found, other
         add_scaled(found + other, tile[4] + 8 * line, out)
@@ -101,24 +111,25 @@ def _encode(place: int, row: int, kind: Any, factor: Any, coding: Any, tile: Any
 
 @inlined()
 def convert(
-    places: Any, rows: Any, sum_type: Any, spread_type: Any, coding: Any, tile: Any, line: int, seed: Any, strip: int,
-    room: int, out: int,
+    places: Any, numbers: Any, sum_type: Any, spread_type: Any, coding: Any, tile: Any, line: int, seed: Any,
+    strip: int, room: int, out: int,
 ) -> Any:  # fmt: skip
     """All conversions of a vector at a tile and a strip of lines, added to the float64 at address ``out``.
 
-    Samples and variances of the passes, of the two types, are ``rows`` bytes apart from the addresses ``places`` on
-    (0: no noise). ``coding``: see `coding_of`.
+    Samples and variances of the passes, of the two types, stand from the addresses ``places`` on (0: no noise).
+    ``numbers``: the address of uint16, as many bytes apart as its second one says, that tell how many times 64 bytes
+    further on those of each pass are; or 0, and how many bytes they are apart themselves. ``coding``: see `coding_of`.
     ``tile``: addresses of the lines' codes per unit of signal, offsets plus a half, codes per root of a unit of
     variance, bows and gains, of which the strip's are the ``line``-th and following. ``room``: address of `scratch`.
     Returns how many conversions clipped in each lane.
     """
-    if places[1] == 0 and tile[3] == 0:
+    if numbers[0] == 0 and places[1] == 0 and tile[3] == 0:
         factor = read(tile[0] + 4 * line, _f32)
-        return _encode(places[0], rows[0], sum_type, factor, coding, tile, line, out)
+        return _add_up(places[0], numbers[1], sum_type, factor, coding, tile, line, out)
     found = _sample(
-        places, rows, sum_type, spread_type, coding[1], coding[3], tile, line, derived(seed, strip), room
+        places, numbers, sum_type, spread_type, coding[1], coding[3], tile, line, derived(seed, strip), room
     )
-    return _encode(found, LINE, _f32, spread(_f32(1.0)), coding, tile, line, out)
+    return _add_up(found, LINE, _f32, spread(_f32(1.0)), coding, tile, line, out)
 
 
 @compiled()

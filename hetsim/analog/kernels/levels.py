@@ -67,7 +67,7 @@ def _convert_panel(
                     sample = load(sums, at + i * row)
                     saved += weighted(sample * sample, tile[5] + 8 * line) / np.float64(passes[i].top) ** 2
             clipped = clipped + convert(
-                (samples + 4 * at, noise + 4 * at if noise != 0 else 0), (4 * row, 4 * row), sums.dtype, spreads.dtype,
+                (samples + 4 * at, noise + 4 * at if noise != 0 else 0), (0, 4 * row), sums.dtype, spreads.dtype,
                 coding, tile, line, seeds[first + v], strip + lane // LANES, origin(room),
                 origin(output) + 8 * ((first + v) * output.shape[1] + line),
             )  # fmt: skip

@@ -111,6 +111,16 @@ read_words, read_shorts = _reader(WHOLE, INTS), _reader(SHORT, SHORTS)  # sixtee
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def number_at(typing: Any, place: Any) -> Any:
+    """The uint16 at an address."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        return builder.zext(builder.load(_at(builder, arguments[0], ir.IntType(16))), ir.IntType(64))
+
+    return types.int64(types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def every(typing: Any, place: Any) -> Any:
     """A strip whose lanes are all the float32 at an address."""
 
@@ -242,7 +252,7 @@ def ones(typing: Any, place: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def magnitudes_of(typing: Any, place: Any, sign: Any) -> Any:
-    """The magnitudes of those of sixteen int16 at an address that have the ``sign`` int16, 1 or -1; 0 of others."""
+    """Magnitudes of those of sixteen int16 at an address that have the ``sign`` int16, 1 or -1; 0 for the others."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         codes = builder.load(_at(builder, arguments[0], SHORTS), align=2)

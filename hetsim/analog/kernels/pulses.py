@@ -37,7 +37,7 @@ def _tabulate(rows: Any, first: int, groups: int, line: int, table: Any) -> None
 
 
 @compiled()
-def _sum_planes(slots: Any, groups: int, rows: Any, line: int, table: Any, sums: Any) -> None:
+def sum_planes(slots: Any, groups: int, rows: Any, line: int, table: Any, sums: Any) -> None:
     """Sums of the rows [K, B] that each slot's bits select, for the lines from ``line`` on: ``sums`` [slots, lanes].
 
     ``slots`` [sets, groups, 16]: see `hetsim.analog.kernels.codes.pack`.
@@ -118,7 +118,7 @@ def _convert_all(
                         _combine(spreads, of, apart * wide, passes, _f32(4.0))
                 places = (start + at * size_of[0], noise + of * size_of[1] if noise != 0 else 0)
                 clipped = clipped + convert(
-                    places, (LINE * apart, LINE * apart), sums.dtype, spreads.dtype, coding, tile, line + lane,
+                    places, (0, LINE * apart), sums.dtype, spreads.dtype, coding, tile, line + lane,
                     seeds[m], strip + lane // LANES, origin(room), out + 8 * (m * width + line + lane),
                 )  # fmt: skip
     return total(clipped), saved
@@ -135,9 +135,9 @@ def _read_tile(
     step = max(tables.shape[2], spread_tables.shape[2])
     for line in range(0, width, step):
         if spreads.shape[0] > 0:
-            _sum_planes(slots[r], groups, lines.variances[r, block], line, spread_tables, spreads)
+            sum_planes(slots[r], groups, lines.variances[r, block], line, spread_tables, spreads)
         for half in range(0, step, tables.shape[2]):
-            _sum_planes(slots[r], groups, lines.signals[r, block], line + half, tables, sums)
+            sum_planes(slots[r], groups, lines.signals[r, block], line + half, tables, sums)
             clips, square = _convert_all(
                 sums, spreads, half, order, drive, tile, line + half, seeds, strip + (line + half) // LANES, output
             )

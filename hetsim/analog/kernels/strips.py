@@ -183,9 +183,9 @@ def total(typing: Any, x: Any) -> Any:
     """The sum of 16 whole numbers, int64."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        summed = INDEX(0)
-        for i in range(LANES):
-            summed = builder.add(summed, builder.sext(builder.extract_element(arguments[0], INT(i)), INDEX))
-        return summed
+        wide = ir.VectorType(INDEX, LANES)
+        kind, name = ir.FunctionType(INDEX, [wide]), f"llvm.vector.reduce.add.v{LANES}i64"
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        return builder.call(function, [builder.sext(arguments[0], wide)])
 
     return types.int64(x), emit
