@@ -11,5 +11,5 @@ def key(*parts: str | int) -> int:
     Equal parts give equal keys in every process, on every thread and in every order of events;
     different parts give independent streams.
     """
-    text = "\x1f".join(f"{type(part).__name__[0]}{part}" for part in parts)
+    text = "\x1f".join([f"{type(part).__name__[0]}{part}" for part in parts])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

@@ -25,9 +25,6 @@ class Numbers:
         """Compute op i at this time, keep its outputs, and return the ticks its setup took."""
         op, recipe = job.graph.ops[i], job.recipes[i]
         name = recipe.component
-        moment = Moment(
-            now * TICK, key(self._seed, name, *job.draws, job.call, op.name), self._ideal, self._threads
-        )
         component = self._components[name]
         outputs: tuple[Any, ...]
         if component.plain(op) and may_wait(op):
@@ -39,6 +36,8 @@ class Numbers:
             inputs = [
                 None if t is None else t.value if t.constant else taken(self._value(job, t.name)) for t in op.inputs
             ]
+            own = key(self._seed, name, *job.draws, job.call, op.name)
+            moment = Moment(now * TICK, own, self._ideal, self._threads)
             outcome = component.compute(op, inputs, self.states[name], moment, recipe.plan)
             outputs = outcome.outputs
         for k, value in enumerate(outputs):
