@@ -98,14 +98,16 @@ def _add_up(place: int, row: int, kind: Any, factor: Any, coding: Any, tile: Any
     Two sums take turns, as each waits for its last addition: they are whole numbers, in any order the same.
     """
     weights, passes, long = coding[0], coding[1], coding[4]
-    offset, clipped, step = read(tile[1] + 4 * line, _f32), spread_whole(_i32(0)), 1 if long else passes
-    for first in range(0, passes, step):
+    offset, clipped, first = read(tile[1] + 4 * line, _f32), spread_whole(_i32(0)), 0
+    while first < passes:  # a range of steps would divide
+        last = first + 1 if long else passes
         found, other = spread(_f32(0.0)), spread(_f32(0.0))
-        for i in range(first, first + step):
+        for i in range(first, last):
             code, bounded = encode(place + i * row, kind, factor, offset, coding)
             clipped = counted(clipped, code, bounded)
             other, found = bounded * every(weights + 4 * i) + found, other
         add_scaled(found + other, tile[4] + 8 * line, out)
+        first = last
     return clipped
 
 
