@@ -8,7 +8,7 @@ import numpy as np
 
 from hetsim.analog.kernels.compiled import compiled, inlined
 from hetsim.analog.kernels.memory import add_scaled, every, number_at, origin, read, scaled, write
-from hetsim.analog.kernels.noise import derived, draw
+from hetsim.analog.kernels.noise import derived, draw, pair
 from hetsim.analog.kernels.strips import counted, floor, least, magnitude, most, root, rounded, spread, spread_whole
 from hetsim.analog.lines import LANES, LINE
 
@@ -62,6 +62,28 @@ def _line(i: int, numbers: Any) -> int:
 
 
 @inlined()
+def _noisy(u: Any, square: Any, variance: Any, point: Any, tile: Any, line: int) -> Any:
+    """Samples in codes and their noise: see `hetsim.analog.kernels.noise.pair`."""
+    return root(square * variance) * point * read(tile[2] + 4 * line, _f32) + u
+
+
+@inlined()
+def _convert_once(
+    places: Any, sum_type: Any, spread_type: Any, coding: Any, tile: Any, line: int, seed: Any, strip: int, out: int
+) -> Any:  # fmt: skip
+    """As `convert`, of one pass, which stays in registers: there is no other to go on with meanwhile."""
+    u = rounded(read(places[0], sum_type) * read(tile[0] + 4 * line, _f32))
+    if places[1] != 0:
+        square, point, _ = pair(derived(seed, strip), 0)
+        u = _noisy(u, square, read(places[1], spread_type), point, tile, line)
+    if tile[3] != 0:
+        u = _bent(u, tile[3] + 4 * line, coding[3])
+    code, bounded = encode(u, read(tile[1] + 4 * line, _f32), coding)
+    add_scaled(bounded * every(coding[0]), tile[4] + 8 * line, out)
+    return counted(spread_whole(_i32(0)), code, bounded)
+
+
+@inlined()
 def _sample(
     places: Any, numbers: Any, sum_type: Any, spread_type: Any, passes: int, top: Any, tile: Any, line: int, seed: Any,
     room: int,
@@ -73,8 +95,8 @@ def _sample(
         for i in range(passes):
             at, of = found + LINE * i, _line(i, numbers)
             u = rounded(read(places[0] + of, sum_type) * factor)
-            radius = root(read(room + LINE * (i >> 1), _f32) * read(places[1] + of, spread_type))
-            write(radius * read(at, _f32) * read(tile[2] + 4 * line, _f32) + u, at)
+            variance = read(places[1] + of, spread_type)
+            write(_noisy(u, read(room + LINE * (i >> 1), _f32), variance, read(at, _f32), tile, line), at)
     else:
         for i in range(passes):
             write(rounded(read(places[0] + _line(i, numbers), sum_type) * factor), found + LINE * i)
@@ -85,9 +107,9 @@ def _sample(
 
 
 @inlined()
-def encode(place: int, kind: Any, factor: Any, offset: Any, coding: Any) -> Any:
-    """The codes of a strip of samples of a ``kind``, times a ``factor``: as they were, and within their bounds."""
-    code = floor(rounded(read(place, kind) * factor) + offset)
+def encode(samples: Any, offset: Any, coding: Any) -> Any:
+    """The codes of a strip of samples: as they were, and within their bounds."""
+    code = floor(samples + offset)
     return code, least(most(code, spread(coding[2])), spread(coding[3]))
 
 
@@ -98,14 +120,16 @@ def _add_up(place: int, row: int, kind: Any, factor: Any, coding: Any, tile: Any
     Two sums take turns, as each waits for its last addition: they are whole numbers, in any order the same.
     """
     weights, passes, long = coding[0], coding[1], coding[4]
-    offset, clipped, step = read(tile[1] + 4 * line, _f32), spread_whole(_i32(0)), 1 if long else passes
-    for first in range(0, passes, step):
+    offset, clipped, first = read(tile[1] + 4 * line, _f32), spread_whole(_i32(0)), 0
+    while first < passes:  # a range of steps would divide
+        last = first + 1 if long else passes
         found, other = spread(_f32(0.0)), spread(_f32(0.0))
-        for i in range(first, first + step):
-            code, bounded = encode(place + i * row, kind, factor, offset, coding)
+        for i in range(first, last):
+            code, bounded = encode(rounded(read(place + i * row, kind) * factor), offset, coding)
             clipped = counted(clipped, code, bounded)
             other, found = bounded * every(weights + 4 * i) + found, other
         add_scaled(found + other, tile[4] + 8 * line, out)
+        first = last
     return clipped
 
 
@@ -123,6 +147,8 @@ def convert(
     variance, bows and gains, of which the strip's are the ``line``-th and following. ``room``: address of `scratch`.
     Returns how many conversions clipped in each lane.
     """
+    if numbers[0] == 0 and coding[1] == 1:
+        return _convert_once(places, sum_type, spread_type, coding, tile, line, seed, strip, out)
     if numbers[0] == 0 and places[1] == 0 and tile[3] == 0:
         factor = read(tile[0] + 4 * line, _f32)
         return _add_up(places[0], numbers[1], sum_type, factor, coding, tile, line, out)

@@ -17,7 +17,7 @@ from hetsim.analog.kernels.memory import add_scaled, every, number_at, origin, r
 from hetsim.analog.kernels.noise import derived
 from hetsim.analog.kernels.pulses import sum_planes
 from hetsim.analog.kernels.registers import SLOTS
-from hetsim.analog.kernels.strips import counted, spread, spread_short, spread_whole, total
+from hetsim.analog.kernels.strips import counted, rounded, spread, spread_short, spread_whole, total
 from hetsim.analog.lines import GROUP, LANES, LINE
 
 _f32, _i16, _i32 = np.float32, np.int16, np.int32
@@ -58,7 +58,8 @@ def _encode_all(sums: Any, line: int, coding: Any, tile: Any, codes: Any, clips:
     them clipped, ``clips`` int64 [patterns]."""
     factor, offset = read(tile[0] + 4 * line, _f32), read(tile[1] + 4 * line, _f32)
     for p in range(len(clips)):
-        code, bounded = encode(_of_strip(sums, line) + LINE * p, sums.dtype, factor, offset, coding)
+        samples = rounded(read(_of_strip(sums, line) + LINE * p, sums.dtype) * factor)
+        code, bounded = encode(samples, offset, coding)
         clips[p] = total(counted(spread_whole(_i32(0)), code, bounded))
         write(bounded, origin(codes) + LINE * p)
 
