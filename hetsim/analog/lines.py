@@ -254,11 +254,12 @@ class Room(threading.local):
 
     def lent(self, *wanted: tuple[tuple[int, ...], Any]) -> tuple[NDArray[Any], ...]:
         """Arrays of shapes and types, each starting on a cache line; those lent before are no longer to be used."""
-        if wanted not in self._lent:
+        found = self._lent.get(wanted)
+        if found is None:
             if len(self._lent) == _LENT:
                 self._lent.clear()
-            self._lent[wanted] = self._made(wanted)
-        return self._lent[wanted]
+            self._lent[wanted] = found = self._made(wanted)
+        return found
 
     def _made(self, wanted: Sequence[tuple[tuple[int, ...], Any]]) -> tuple[NDArray[Any], ...]:
         sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in wanted]

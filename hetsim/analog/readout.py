@@ -18,6 +18,7 @@ from hetsim.analog.threads import shared_out
 from hetsim.keys import key as derive
 
 Piece = tuple[slice, NDArray[np.int64]]  # vectors, and blocks of columns
+Wanted = tuple[tuple[tuple[int, ...], Any], ...]  # shapes and types of scratch arrays
 _SLOTS = 1 << 11  # bit planes of all vectors whose sums are kept together
 _BYTES = 1 << 22  # memory for the places of their partial sums, and for the codes of a piece
 _VALUES = 1 << 17  # numbers that are multiplied while they are in the cache
@@ -65,6 +66,7 @@ class Readers:
     bent: Sinh | None = None
     courses: dict[bool, Course] = field(default_factory=dict)
     parts: dict[tuple[int, int], list[Piece]] = field(default_factory=dict)
+    wants: dict[tuple[int, int], tuple[tuple[int, int], Wanted]] = field(default_factory=dict)
 
     def read(self, inputs: Vectors, signed: bool, key: int, first: int, lasting: int | None = None) -> Readout:
         """Read the products of M vectors. Pieces do not depend on threads, and are added up in order.
@@ -188,27 +190,34 @@ class Readers:
     ) -> tuple[int, float]:  # fmt: skip
         from hetsim.analog import kernels
 
-        layout, tiling, lines = self.layout, self.layout.tiling, self.lines
-        if self._few(drives, len(scale)):
+        planes, vectors, height = drives.planes, len(scale), self.layout.tiling.height
+        if self._few(drives, vectors):
             return self._patterns(codes, across, drives, blocks, scale, key, first, out)
-        deep = min(self._deep(drives.planes), len(scale))  # vectors that are read at a time
-        apart = min(kernels.SLOTS, 1 << (deep - 1).bit_length())  # vectors whose slots stand side by side
-        each = -(-drives.planes * apart // kernels.SLOTS)  # sets of so many vectors
+        if (planned := self.wants.get((planes, vectors))) is None:
+            planned = self.wants[planes, vectors] = self._wanted(planes, vectors)
+        order, room = planned[0], _ROOM.lent(*planned[1])
+        return kernels.read_pulses(
+            codes, across, height, order, self.lines, drives, blocks, scale, key, first, room, out
+        )
+
+    def _wanted(self, planes: int, vectors: int) -> tuple[tuple[int, int], Wanted]:
+        """How many vectors of so many stand side by side in a read of pulses and the slots that these take, and the
+        scratch arrays of the read."""
+        from hetsim.analog import kernels
+
+        layout, (signal, spread) = self.layout, self.lines[:2]
+        deep = min(self._deep(planes), vectors)  # vectors that are read at a time
+        apart = min(kernels.SLOTS, 1 << (deep - 1).bit_length())
+        each = -(-planes * apart // kernels.SLOTS)  # sets of so many vectors
         sets = -(-deep // apart) * each
-        noisy = lines.variances.shape[2] > 0
-        table, total = (DEPTH, 1 << GROUP), sets * kernels.SLOTS
-        signal, spread = lines.signals, lines.variances
+        noisy, table, total = spread.shape[2] > 0, (DEPTH, 1 << GROUP), sets * kernels.SLOTS
         lanes, wide = LINE // signal.itemsize, LINE // spread.itemsize
-        room = _ROOM.lent(
-            ((tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16),
+        return (apart, each * kernels.SLOTS), (
+            ((layout.tiling.down, sets, layout.rows // GROUP, kernels.SLOTS), np.uint16),
             ((*table, lanes), signal.dtype), ((total, lanes), signal.dtype),
             ((*table, wide if noisy else 0), spread.dtype), ((total * noisy, wide), spread.dtype),
-            ((deep, layout.width), np.float64), ((deep,), np.uint64), ((len(scale),), np.int64),
+            ((deep, layout.width), np.float64), ((deep,), np.uint64), ((vectors,), np.int64),
         )  # fmt: skip
-        order = (apart, each * kernels.SLOTS)
-        return kernels.read_pulses(
-            codes, across, tiling.height, order, lines, drives, blocks, scale, key, first, room, out
-        )
 
     def _few(self, drives: Drive, vectors: int) -> bool:
         """Whether a table of the sums of all patterns of rows that one bit plane may show is worth its making."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from hetsim.errors import InputError, RunError
 from hetsim.placement import Pin, pinned
 from hetsim.schedulers.scheduler import FOREVER, Scheduler
 from hetsim.system import System
-from hetsim.units import ticks
+from hetsim.units import TICK, ticks
 from hetsim.workload import Call, Graph, Op, Program, Workload
 
 if TYPE_CHECKING:
@@ -79,10 +80,13 @@ class Run:
         for source in self.sources:
             self._arrive_next(source)
         limit = self.scenario.max_time
-        if limit is None:
-            self.clock.run()
-        else:
-            self.clock.run(until=max(1, ticks(limit)))
+        try:
+            self.clock.run(until=None if limit is None else max(1, ticks(limit)))
+        except struct.error:  # the meter records times in 64 bits
+            raise RunError(
+                f"an op or a transfer ends beyond 2^63 ps (106 days), the longest time that a run records; the last event "
+                f"was at {self.clock.now * TICK:.3g} s: make the work smaller, or the parts faster"
+            ) from None
         waiting = self.dispatcher.jobs
         if waiting and limit is None:
             raise RunError(f"the run stalls at {self.clock.now} ps:\n{self.dispatcher.stalled()}")
