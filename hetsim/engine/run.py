@@ -84,7 +84,7 @@ class Run:
             self.clock.run(until=None if limit is None else max(1, ticks(limit)))
         except struct.error:  # the meter records times in 64 bits
             raise RunError(
-                "an op or a transfer ends beyond 2^63 ps (106 days), the longest time that a run records; the last event "
+                "an op or a transfer ends beyond 2^63 ps (106 days), the most that a run records; the last event "
                 f"was at {self.clock.now * TICK:.3g} s: make the work smaller, or the parts faster"
             ) from None
         waiting = self.dispatcher.jobs
