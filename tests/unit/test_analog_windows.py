@@ -117,11 +117,14 @@ def test_what_is_known_of_images(shape: tuple[int, ...], strange: float | None) 
 
 @pytest.mark.parametrize("activation", [None, "Relu"])
 @pytest.mark.parametrize("biased", [True, False])
-def test_products_become_images(activation: str | None, biased: bool) -> None:
+@pytest.mark.parametrize("strides", [(1, 1), (3, 4)])  # strips of places, and fewer places than a strip
+def test_products_become_images(activation: str | None, biased: bool, strides: tuple[int, int]) -> None:
     """In one pass what digital logic does step by step."""
-    (case, inputs), values = conv(activation=activation), random((2 * 7 * 9, 8), seed=4)
+    case, inputs = conv(activation=activation, strides=strides)
+    shape = case.outputs[0].shape
+    values = random((shape[0] * shape[2] * shape[3], shape[1]), seed=4)
     if not biased:
         inputs[2] = None
     made = _finished(case, values, inputs)
-    assert made.shape == case.outputs[0].shape == (2, 8, 7, 9)
+    assert made.shape == shape
     np.testing.assert_array_equal(made, finish(case, lift(case, values), inputs))

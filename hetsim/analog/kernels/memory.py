@@ -121,6 +121,20 @@ def number_at(typing: Any, place: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def spaced(typing: Any, place: Any, step: Any) -> Any:
+    """Sixteen float32, the first at an address and each next one ``step`` bytes further on."""
+
+    def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+        (place, step), strip = arguments, ir.Constant(FLOATS, ir.Undefined)
+        for i in range(LANES):
+            one = builder.load(_at(builder, builder.add(place, builder.mul(step, step.type(i))), ir.FloatType()))
+            strip = builder.insert_element(strip, one, INT(i))
+        return strip
+
+    return SINGLE(types.int64, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def every(typing: Any, place: Any) -> Any:
     """A strip whose lanes are all the float32 at an address."""
 

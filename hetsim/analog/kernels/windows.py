@@ -8,7 +8,7 @@ import numpy as np
 
 from hetsim.analog.kernels.codes import unit_of
 from hetsim.analog.kernels.compiled import compiled, inlined
-from hetsim.analog.kernels.memory import load, store
+from hetsim.analog.kernels.memory import load, origin, spaced, store, write
 from hetsim.analog.kernels.strips import least, magnitude, most, nearest, spread
 from hetsim.analog.lines import LANES
 
@@ -182,8 +182,14 @@ def quantise_windows(
 def images_of(values: Any, bias: Any, rectified: bool, images: Any) -> None:
     """Products of windows, ``values`` float32 [images x places, N], as ``images`` float32 [images, N, places], with the
     ``bias`` float32 [N] of each channel; none below zero if ``rectified``."""
-    for i in range(images.shape[0]):
-        for n in range(images.shape[1]):
-            for p in range(images.shape[2]):
-                one = values[i * images.shape[2] + p, n] + bias[n]
-                images[i, n, p] = _f32(0.0) if rectified and one <= _f32(0.0) else one
+    (count, channels, places), row, lowest = images.shape, values.strides[0], _f32(0.0 if rectified else -np.inf)
+    for i in range(count):
+        for n in range(channels):
+            start, to = origin(values) + i * places * row + 4 * n, origin(images) + 4 * (i * channels + n) * places
+            if places < LANES:
+                for p in range(places):
+                    images[i, n, p] = max(values[i * places + p, n] + bias[n], lowest)
+                continue
+            for p in range(0, places, LANES):
+                place = min(p, places - LANES)
+                write(most(spaced(start + place * row, row) + spread(bias[n]), spread(lowest)), to + 4 * place)
