@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from hetsim.engine.job import DONE, WAITING, Job
+from hetsim.engine.job import DONE, STARTED, WAITING, Job
 from hetsim.engine.outlook import Outlook
 from hetsim.engine.recipe import Recipe
 from hetsim.errors import HetsimError, RunError
@@ -69,3 +69,15 @@ def stalled(scheduler: Scheduler[Any], jobs: Iterable[Job]) -> str:
                 why = f"was given no place by scheduler {scheduler.kind!r}"
             lines.append(f"request {job.request}: {op.name} {why}")
     return "\n".join(lines[:20] + [f"… and {len(lines) - 20} more"] * (len(lines) > 20))
+
+
+def under_way(jobs: Iterable[Job]) -> str:
+    """What runs, or else moves: ops by name and component, and those whose inputs are on their way; a few of them."""
+    running, coming = list[str](), list[str]()
+    for job in jobs:
+        for i, op in enumerate(job.graph.ops):
+            if job.status[i] == STARTED:
+                running.append(f"{op.name!r} on {job.recipes[i].component!r}")
+            elif job.status[i] == WAITING and all(job.status[p] == DONE for p in job.graph.producers[i]):
+                coming.append(f"{op.name!r}")
+    return f"runs {', '.join(running[:5])}" if running else f"move the inputs of {', '.join(coming[:5])}"

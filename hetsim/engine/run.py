@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hetsim.engine.batches import Batches, Member, joined, parted
 from hetsim.engine.clock import Clock
 from hetsim.engine.dispatch import Dispatcher
+from hetsim.engine.faults import under_way
 from hetsim.engine.job import Job, Shape
 from hetsim.engine.lanes import Roads
 from hetsim.engine.meter import Meter
@@ -83,9 +84,10 @@ class Run:
         try:
             self.clock.run(until=None if limit is None else max(1, ticks(limit)))
         except struct.error:  # the meter records times in 64 bits
+            there, now = under_way(self.dispatcher.jobs.values()), self.clock.now * TICK
             raise RunError(
-                "an op or a transfer ends beyond 2^63 ps (106 days), the most that a run records; the last event "
-                f"was at {self.clock.now * TICK:.3g} s: make the work smaller, or the parts faster"
+                f"simulated time goes beyond 2^63 ps (106 days), the most that a run records; at {now:.3g} s there "
+                f"{there}: make that smaller, or its part faster"
             ) from None
         waiting = self.dispatcher.jobs
         if waiting and limit is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from hetsim.errors import RunError
 from hetsim.hardware import imc_update
@@ -21,6 +21,7 @@ from hetsim.hardware.component import (
     register,
 )
 from hetsim.hardware.imc_calibration import Calibrated, calibrate
+from hetsim.hardware.imc_product import finished, lowered, products
 from hetsim.hardware.imc_sheet import OUTPUT_BYTES, ImcSheet, Units
 from hetsim.hardware.imc_work import Work, bus_step, turned, work
 from hetsim.hardware.writing import spent
@@ -28,7 +29,6 @@ from hetsim.workload import Matrix
 
 if TYPE_CHECKING:
     from hetsim.analog.bank import Bank, Stored
-    from hetsim.analog.windows import Windows
     from hetsim.workload import Array, Op, Tensor
 
 
@@ -123,7 +123,7 @@ class Imc(Component[ImcSheet]):
         if op.matrix is None or op.matrix.stored is None:
             return Outcome(tuple(rounded(y, output) for y in run(op, inputs, moment.threads)))
         todo = self.work(op, op.matrix, op.matrix.stored)
-        x, matrices = _lowered(op, inputs)
+        x, matrices = lowered(op, inputs)
         try:
             kept = state.stored[self._kept(todo, matrices, state, moment, plan)]
             seconds = kept.written.seconds + todo.read_back()[0]
@@ -131,10 +131,10 @@ class Imc(Component[ImcSheet]):
             took = Calibrated() if moment.ideal else calibrate(todo.sheet, kept, time)
             time += took.seconds
             flipped = kept.transposed != op.matrix.transposed
-            values, joules, counts = _products(x, kept, moment, time, todo.signed, flipped)
+            values, joules, counts = products(x, kept, moment, time, todo.signed, flipped)
         except ValueError as error:
             raise RunError(f"op {op.name!r} on {self.name!r}: {error}") from None
-        made = _finished(op, values, inputs)
+        made = finished(op, values, inputs)
         steps, setup = {"integrate": Measured(_count(plan, "integrate"), joules)}, None
         if _writes(plan):
             setup = seconds
@@ -257,71 +257,6 @@ class Imc(Component[ImcSheet]):
 def _has(units: Units | None, operator: str) -> bool:
     """Whether the units compute an operator, written as in ``Relu`` or ``Clip(0,6)``."""
     return units is not None and operator.partition("(")[0] in units.kinds
-
-
-def _lowered(op: Op, inputs: Sequence[Array | None]) -> tuple[Sequence[Array | Windows], Callable[[], Array]]:
-    """The vectors of each group, and a way to their matrices [G, K, N], see `hetsim.numerics.lower`; vectors that a
-    convolution takes from images stay there."""
-    from hetsim.analog.windows import Windows
-    from hetsim.numerics import as_stated, geometry, kernels, lower
-
-    if not _whole_images(op):
-        x, w = lower(op, inputs)
-        return (list(x), lambda: w) if w.ndim == 3 else ([x], lambda: w[None])
-    images, weights, *_ = as_stated(op, inputs)
-    assert images is not None and weights is not None
-    strides, pads, dilations = geometry(op, 2)
-    kernel, strides, dilations = ((pair[0], pair[1]) for pair in (weights.shape[2:], strides, dilations))
-    return [Windows.of(images, kernel, strides, pads, dilations)], lambda: kernels(op, weights)[None]
-
-
-def _whole_images(op: Op) -> bool:
-    """Whether the op is a convolution of all channels of images."""
-    images, weights, *_ = op.inputs
-    assert images is not None and weights is not None
-    return op.kind == "Conv" and len(images.shape) == 4 and images.shape[1] == weights.shape[1]
-
-
-def _finished(op: Op, values: Array, inputs: Sequence[Array | None]) -> Array:
-    """Products with what digital logic adds, as the op's output; see `hetsim.numerics.finish`."""
-    import numpy as np
-
-    from hetsim.numerics import finish, lift
-
-    output, bias = op.outputs[0], inputs[2] if len(inputs) > 2 else None
-    if not (_whole_images(op) and output.dtype == "float32" and op.activation in (None, "Relu")):
-        return finish(op, lift(op, values), inputs)
-    from hetsim.analog.kernels import images_of
-
-    made = np.empty((output.shape[0], output.shape[1], values.shape[0] // output.shape[0]), np.float32)
-    added = np.zeros(output.shape[1], np.float32) if bias is None else bias.reshape(-1)
-    images_of(values, np.ascontiguousarray(added, np.float32), op.activation is not None, made)
-    return made.reshape(output.shape)
-
-
-def _products(
-    x: Sequence[Array | Windows], kept: Stored, moment: Moment, time: float, signed: bool, flipped: bool
-) -> tuple[Array, float, Mapping[str, float]]:
-    """Products of each group, [G, M, N], or of the only one, [M, N], the joules that cells dissipated, and what is
-    counted."""
-    import numpy as np
-
-    from hetsim.keys import key
-
-    mode: Literal["analog", "ideal"] = "ideal" if moment.ideal else "analog"
-    readings = [
-        layer.mvm(vectors, time, key(moment.key, g), mode, signed=signed, transposed=flipped)
-        for g, (layer, vectors) in enumerate(zip(kept.layers, x, strict=True))
-    ]
-    counts = {
-        "adc_conversions": float(sum(r.conversions for r in readings)),
-        "adc_clipped": float(sum(r.clipped for r in readings)),
-    }
-    if any(r.checked for r in readings):
-        counts["an_checked"] = float(sum(r.checked for r in readings))
-        counts["an_wrong"] = float(sum(r.wrong for r in readings))
-    values = [r.values for r in readings]
-    return values[0] if len(values) == 1 else np.stack(values), sum(r.joules for r in readings), counts
 
 
 def _stored(op: Op) -> Matrix | None:

@@ -31,12 +31,12 @@ def system(crossbars: int, **override: Any) -> dict[str, Any]:
     return {**SYSTEM, "components": {"cpu": {"use": "cpus/xeon_platinum_8180"}, "imc": imc}}
 
 
-def mnist(folder: Path, batch: int) -> dict[str, Any]:
-    """The five-layer CNN of Yao 2020 on its chip, and 4,000 digits: what comes before the first is a small part."""
+def mnist(folder: Path, batch: int = 16, data: str = "mnist/test[:960]") -> dict[str, Any]:
+    """The five-layer CNN of Yao 2020 on its chip, 960 digits or other ones."""
     pin = {"conv1": "imc", "conv2": "imc", "dense": "imc", "pool*": "cpu"}
     return {
         "system": system(8),
-        "workload": {"use": "cnn/yao_2020_mnist", "batch": batch, "data": "mnist/train"},
+        "workload": {"use": "cnn/yao_2020_mnist", "batch": batch, "data": data},
         "scheduler": {"kind": "greedy", "pin": pin},
     }
 
@@ -119,12 +119,11 @@ def against_products(question: dict[str, Any]) -> tuple[float, float]:
     return statistics.median(ratios), statistics.median(spent)
 
 
-NETWORKS = {
-    **{f"MNIST CNN, batches of {batch}": partial(mnist, batch=batch) for batch in (16, 100, 250)},
-    "ResNet by shape, batches of 16": resnet,
-}
+LARGE = {f"MNIST CNN, batches of {n}": partial(mnist, batch=n, data="mnist/train") for n in (100, 250)}
+NETWORKS = {"MNIST CNN": mnist, "ResNet by shape": resnet, **LARGE}
 BITS = 8
-LIMIT = 10  # asserted: far beyond what is met, as others may use the machine
+# asserted: somewhat beyond what is met on a noisy machine
+LIMITS = {"MNIST CNN": 6, "ResNet by shape": 4} | dict.fromkeys(LARGE, 5)
 
 
 @pytest.mark.parametrize("numerics", ["ideal", "analog"])
@@ -135,4 +134,4 @@ def test_networks_keep_up_with_blas(
     ratio, spent = against_products({**NETWORKS[name](tmp_path), "numerics": numerics})
     with capsys.disabled():
         print(f"\n{name}, {numerics}: {ratio:.2f} times its products in BLAS (aim 2.5), {spent:.2f} s")
-    assert ratio < LIMIT
+    assert ratio < LIMITS[name]

@@ -14,7 +14,7 @@ from test_analog_sheets import device, macro
 from hetsim.analog import Crossbar, MacroSheet
 from hetsim.analog.drive import Rows, quantised
 from hetsim.analog.windows import Windows
-from hetsim.hardware.imc import _finished
+from hetsim.hardware.imc_product import finished
 from hetsim.numerics import finish, lift
 
 NOISY = {"programming": {"unit": "1 uS", "polynomial": [0.2]}, "read_noise": {"relative": {"polynomial": [0.02]}}}
@@ -125,6 +125,6 @@ def test_products_become_images(activation: str | None, biased: bool, strides: t
     values = random((shape[0] * shape[2] * shape[3], shape[1]), seed=4)
     if not biased:
         inputs[2] = None
-    made = _finished(case, values, inputs)
+    made = finished(case, values, inputs)
     assert made.shape == shape
     np.testing.assert_array_equal(made, finish(case, lift(case, values), inputs))

@@ -138,15 +138,18 @@ def test_a_run_that_stalls_says_who_waits_for_what() -> None:
         run.go()
 
 
-@pytest.mark.parametrize(("cost", "size"), [("1e9 s", "1 B"), ("1 s", "1e9 B")])  # a long op, and a long transfer
-def test_a_run_longer_than_can_be_recorded_is_refused(cost: str, size: str) -> None:
+@pytest.mark.parametrize(
+    ("cost", "size", "what"),
+    [("1e9 s", "1 B", r"1e\+09 s there runs 'a' on 'A'"), ("1 s", "1e9 B", "1 s there move the inputs of 'b'")],
+)
+def test_a_run_longer_than_can_be_recorded_is_refused(cost: str, size: str, what: str) -> None:
     raw = tasks()
     raw["workload"]["tasks"] = {
         "a": {"cost": {"A": cost, "B": cost}},
         "b": {"cost": {"A": "1 s", "B": "1 s"}, "after": {"a": size}},
     }
     raw["scheduler"]["pin"] = {"a": "A", "b": "B"}
-    with pytest.raises(RunError, match=r"ends beyond 2\^63 ps \(106 days\).*last event was at"):
+    with pytest.raises(RunError, match=rf"2\^63 ps \(106 days\).*; at {what}: make"):
         hetsim.simulate(hetsim.load(raw))
 
 

@@ -120,7 +120,7 @@ def pack(codes: Any, across: bool, which: Any, height: int, apart: int, drive: A
     planes, signs = drive.planes, 1 if (drive.passes.sign > 0).all() else 2
     bits, sets, groups = planes // signs, -(-planes * apart // SLOTS), slots.shape[2]
     gathered = np.empty((groups * GROUP, 2 * LANES), np.int16)
-    words, shown = np.empty((8, LANES), np.int16), np.empty((planes + 1) * LANES, np.uint16)
+    words, bytes_of = np.empty((8, LANES), np.int16), np.empty((planes + 1) * LANES, np.uint16)
     for r in range(slots.shape[0]):
         rows = min(height, numbers - r * height)
         gathered[:] = 0
@@ -128,7 +128,7 @@ def pack(codes: Any, across: bool, which: Any, height: int, apart: int, drive: A
             _gather(codes, across, r * height, rows, which[q * apart : (q + 1) * apart], gathered)
             for g in range(-(-rows // GROUP)):
                 first = spread_short(_i16((g % DEPTH) << GROUP))
-                place, to = origin(gathered) + 4 * LANES * GROUP * g, origin(shown)
+                place, to = origin(gathered) + 4 * LANES * GROUP * g, origin(bytes_of)
                 for sign in range(signs):
                     _transpose(place, _i16(1 - 2 * sign), origin(words))
                     for bit in range(bits):
@@ -138,4 +138,4 @@ def pack(codes: Any, across: bool, which: Any, height: int, apart: int, drive: A
                         to += 2 * apart  # the next plane, where lanes without a vector are now
                 for s in range(sets):
                     out = ((r * slots.shape[1] + q * sets + s) * groups + g) * SLOTS
-                    write_shorts(read_shorts(origin(shown) + 2 * SLOTS * s), origin(slots) + 2 * out)
+                    write_shorts(read_shorts(origin(bytes_of) + 2 * SLOTS * s), origin(slots) + 2 * out)

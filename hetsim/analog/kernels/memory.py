@@ -14,7 +14,19 @@ from numba import types
 from numba.extending import intrinsic
 
 from hetsim.analog.kernels.compiled import inlined
-from hetsim.analog.kernels.strips import FLOATS, INT, INTS, LOOSE, SHORT, SHORTS, SINGLE, WHOLE, alike, pairs_added
+from hetsim.analog.kernels.strips import (
+    FLOATS,
+    INT,
+    INTS,
+    LOOSE,
+    SHORT,
+    SHORTS,
+    SINGLE,
+    WHOLE,
+    alike,
+    of_llvm,
+    pairs_added,
+)
 from hetsim.analog.lines import LANES, LINE
 
 _DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
@@ -249,6 +261,9 @@ def parts(typing: Any, place: Any, first: Any, mask: Any, plus: Any, minus: Any)
     return WHOLE(types.int64, short, short, short, short), emit
 
 
+_set_bits = of_llvm("ctpop", SHORTS, "i16")
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def ones(typing: Any, place: Any) -> Any:
     """How many bits of the magnitudes of sixteen int16 at an address are set."""
@@ -256,10 +271,7 @@ def ones(typing: Any, place: Any) -> Any:
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         short = ir.IntType(16)
         magnitude = _shown(builder, arguments[0], short(0), short(0x7FFF), SHORTS)[1]
-        named = f"llvm.ctpop.v{LANES}i16"
-        kind = ir.FunctionType(SHORTS, [SHORTS])
-        function = builder.module.globals.get(named) or ir.Function(builder.module, kind, named)
-        return builder.zext(builder.call(function, [magnitude]), INTS)
+        return builder.zext(_set_bits(builder, magnitude), INTS)
 
     return WHOLE(types.int64), emit
 

@@ -104,12 +104,12 @@ def _unary(result: Any, emit: Callable[[Any, Any], Any]) -> Any:
     return function
 
 
-def _of_llvm(name: str) -> Callable[..., Any]:
-    """An operation that LLVM has as a function of vectors."""
+def of_llvm(name: str, result: Any = FLOATS, lane: str = "f32") -> Callable[..., Any]:
+    """An operation that LLVM has as a function of vectors whose lanes are of a type."""
+    named = f"llvm.{name}.v{LANES}{lane}"
 
     def emit(builder: Any, *operands: Any) -> Any:
-        named = f"llvm.{name}.v{LANES}f32"
-        kind = ir.FunctionType(FLOATS, [FLOATS] * len(operands))
+        kind = ir.FunctionType(result, [operand.type for operand in operands])
         function = builder.module.globals.get(named) or ir.Function(builder.module, kind, named)
         return builder.call(function, operands)
 
@@ -119,11 +119,11 @@ def _of_llvm(name: str) -> Callable[..., Any]:
 spread = _unary(SINGLE, lambda b, x: alike(b, x, FLOATS))  # all lanes a float32
 spread_whole = _unary(WHOLE, lambda b, x: alike(b, x, INTS))  # all lanes an int32
 spread_short = _unary(SHORT, lambda b, x: alike(b, x, SHORTS))  # all lanes an int16
-floor = _unary(SINGLE, _of_llvm("floor"))
-nearest = _unary(SINGLE, _of_llvm("rint"))  # halves to even
-root = _unary(SINGLE, _of_llvm("sqrt"))
-magnitude = _unary(SINGLE, _of_llvm("fabs"))
-rounded = _unary(SINGLE, _of_llvm("arithmetic.fence"))  # a product that no sum is fused with, whatever stands around
+floor = _unary(SINGLE, of_llvm("floor"))
+nearest = _unary(SINGLE, of_llvm("rint"))  # halves to even
+root = _unary(SINGLE, of_llvm("sqrt"))
+magnitude = _unary(SINGLE, of_llvm("fabs"))
+rounded = _unary(SINGLE, of_llvm("arithmetic.fence"))  # a product that no sum is fused with, whatever stands around
 as_single = _unary(SINGLE, lambda b, x: b.sitofp(x, FLOATS))
 bits_of = _unary(WHOLE, lambda b, x: b.bitcast(x, INTS))
 from_bits = _unary(SINGLE, lambda b, x: b.bitcast(x, FLOATS))
@@ -178,14 +178,14 @@ def lanes(typing: Any) -> Any:
     return WHOLE(), lambda context, builder, found, arguments: ir.Constant(INTS, list(range(LANES)))
 
 
+_added = of_llvm("vector.reduce.add", INDEX, "i64")
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def total(typing: Any, x: Any) -> Any:
     """The sum of 16 whole numbers, int64."""
 
     def emit(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
-        wide = ir.VectorType(INDEX, LANES)
-        kind, name = ir.FunctionType(INDEX, [wide]), f"llvm.vector.reduce.add.v{LANES}i64"
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        return builder.call(function, [builder.sext(arguments[0], wide)])
+        return _added(builder, builder.sext(arguments[0], ir.VectorType(INDEX, LANES)))
 
     return types.int64(x), emit
